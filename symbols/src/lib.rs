@@ -1,0 +1,2 @@
+//! Addresses to functions, files and lines.
+#![no_std]
