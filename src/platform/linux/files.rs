@@ -1,0 +1,117 @@
+//! Files by raw system calls: open, read, write, close, map.
+
+use super::syscall::call;
+use crate::platform::OsError;
+
+/// A file descriptor that is closed when it goes out of scope.
+pub struct File(i32);
+
+impl File {
+    /// Opens `path` (must end in a zero byte) with `flags` of open(2), always
+    /// close-on-exec; `mode` is used when a file is made.
+    pub fn open(path: &[u8], flags: i32, mode: u32) -> Result<File, OsError> {
+        if path.last() != Some(&0) {
+            return Err(OsError(libc::EINVAL));
+        }
+        let here = libc::AT_FDCWD as usize;
+        let flags = (flags | libc::O_CLOEXEC) as usize;
+        // SAFETY: the path is zero-terminated, checked above.
+        unsafe {
+            call(libc::SYS_openat, [here, path.as_ptr() as usize, flags, mode as usize, 0, 0])
+        }
+        .map(|descriptor| File(descriptor as i32))
+    }
+
+    /// The descriptor's number; stays owned by this value.
+    pub fn descriptor(&self) -> i32 {
+        self.0
+    }
+
+    /// Gives the descriptor away; the caller closes it, or nobody.
+    pub fn into_descriptor(self) -> i32 {
+        let descriptor = self.0;
+        core::mem::forget(self);
+        descriptor
+    }
+
+    /// Reads once into `buffer`; 0 is the end of the file.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, OsError> {
+        loop {
+            // SAFETY: the kernel writes at most `buffer.len()` bytes into it.
+            let result = unsafe {
+                call(
+                    libc::SYS_read,
+                    [self.0 as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
+                )
+            };
+            match result {
+                Err(OsError(libc::EINTR)) => continue,
+                other => return other,
+            }
+        }
+    }
+
+    /// Reads until `buffer` is full or the file ends; the bytes read.
+    pub fn read_all<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8], OsError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..])? {
+                0 => break,
+                bytes => filled += bytes,
+            }
+        }
+        Ok(&buffer[..filled])
+    }
+
+    /// The file's length in bytes (lseek(2) to its end).
+    pub fn length(&self) -> Result<usize, OsError> {
+        let end = libc::SEEK_END as usize;
+        // SAFETY: moves this descriptor's offset, which only we use.
+        unsafe { call(libc::SYS_lseek, [self.0 as usize, 0, end, 0, 0, 0]) }
+    }
+
+    /// Maps the whole file for reading, for the life of the process.
+    pub fn map(&self) -> Result<&'static [u8], OsError> {
+        let length = self.length()?;
+        if length == 0 {
+            return Ok(&[]);
+        }
+        let (read, private) = (libc::PROT_READ as usize, libc::MAP_PRIVATE as usize);
+        // SAFETY: a fresh read-only mapping that is never unmapped, so
+        // `'static` holds; a file that shrinks meanwhile can raise SIGBUS,
+        // which the symbol child is there to survive.
+        unsafe {
+            let address = call(libc::SYS_mmap, [0, length, read, private, self.0 as usize, 0])?;
+            Ok(core::slice::from_raw_parts(address as *const u8, length))
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours and not used after this.
+        let _ = unsafe { call(libc::SYS_close, [self.0 as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Writes once to `descriptor`, going on after a signal.
+pub fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError> {
+    loop {
+        // SAFETY: the kernel reads `bytes.len()` bytes from `bytes`.
+        let result = unsafe {
+            call(
+                libc::SYS_write,
+                [descriptor as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
+            )
+        };
+        match result {
+            Err(OsError(libc::EINTR)) => continue,
+            other => return other,
+        }
+    }
+}
+
+/// Reads the file at `path` (zero-terminated) into `buffer`, as much as fits.
+pub fn read_file<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8], OsError> {
+    File::open(path, libc::O_RDONLY, 0)?.read_all(buffer)
+}

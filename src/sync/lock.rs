@@ -1,0 +1,157 @@
+//! A lock for the cold paths: a word, spun on shortly, then slept on.
+//!
+//! ```text
+//!   0 free    1 held    2 held, and somebody sleeps on it
+//! ```
+//!
+//! (Drepper, "Futexes are tricky", mutex 2.) Where there is no OS, the arena
+//! heap takes a lock from its user instead (`spin` by default).
+
+use crate::platform::{Host, Platform};
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// The order in which locks may be taken: a thread that holds one takes only
+/// locks of higher rank. Fork takes them all in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Rank {
+    /// Leak checks: one at a time.
+    Check,
+    /// The list of thread heaps.
+    Threads,
+    /// Slabs that no thread owns.
+    Central,
+    /// Spans and the address window.
+    Window,
+    /// Memory for metadata.
+    Metadata,
+    /// The epoch log.
+    Epochs,
+    /// Interned call stacks and modules.
+    Depot,
+    /// Reports: one record at a time.
+    Report,
+}
+
+/// A value behind a lock.
+pub struct Lock<T> {
+    word: AtomicU32,
+    rank: Rank,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the lock hands out the value to one thread at a time.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+impl<T> Lock<T> {
+    /// A free lock of the given rank around `value`.
+    pub const fn new(rank: Rank, value: T) -> Self {
+        Lock { word: AtomicU32::new(0), rank, value: UnsafeCell::new(value) }
+    }
+
+    /// This lock's place in the order.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// Takes the lock, sleeping while another thread holds it.
+    pub fn lock(&self) -> Guard<'_, T> {
+        self.acquire();
+        Guard { lock: self }
+    }
+
+    /// Takes the lock if it is free.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok().then_some(Guard { lock: self })
+    }
+
+    /// Takes the lock without a guard: for fork, which holds all locks across
+    /// a point that no scope spans. Pair with [`Lock::release`].
+    pub fn acquire(&self) {
+        if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
+            return;
+        }
+        for _ in 0..100 {
+            if self.word.load(Relaxed) == 0
+                && self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+            {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        while self.word.swap(2, Acquire) != 0 {
+            Host::wait(&self.word, 2, 0);
+        }
+    }
+
+    /// Frees a lock that this thread took with [`Lock::acquire`].
+    ///
+    /// # Safety
+    /// The calling thread holds the lock and no guard of it lives; or this is
+    /// the only thread of a forked child and its parent held it.
+    pub unsafe fn release(&self) {
+        if self.word.swap(0, Release) == 2 {
+            Host::wake(&self.word, 1);
+        }
+    }
+}
+
+/// Access to a locked value; frees the lock when it goes out of scope.
+pub struct Guard<'a, T> {
+    lock: &'a Lock<T>,
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: this guard exists only while its thread holds the lock.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this guard exists only while its thread holds the lock, and
+        // `&mut self` makes it the only way in.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: this guard's thread holds the lock, and the guard is gone.
+        unsafe { self.lock.release() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    #[test]
+    fn four_threads_count_together() {
+        static COUNT: Lock<u64> = Lock::new(Rank::Check, 0);
+        let threads: std::vec::Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..10_000).for_each(|_| *COUNT.lock() += 1)))
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(*COUNT.lock(), 40_000);
+    }
+
+    #[test]
+    fn a_held_lock_is_refused_not_waited_for() {
+        let lock = Lock::new(Rank::Check, ());
+        let held = lock.lock();
+        assert!(lock.try_lock().is_none());
+        drop(held);
+        assert!(lock.try_lock().is_some());
+    }
+}
