@@ -4,9 +4,11 @@
 //! platform, or contains `unsafe`.
 
 mod bits;
+mod ids;
 mod text;
 
 pub use bits::{align_down, align_up, checked_align_up, is_aligned, ranges_overlap};
+pub use ids::{Family, StackId, ThreadNumber};
 pub use text::{Text, parse_size};
 
 /// Bytes in an OS page on every platform the hosted heap supports.
