@@ -11,3 +11,6 @@ pub mod units;
 pub mod platform;
 #[cfg(feature = "hosted")]
 pub mod sync;
+
+#[cfg(feature = "hosted")]
+pub mod config;

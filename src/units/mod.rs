@@ -5,10 +5,12 @@
 
 mod bits;
 mod ids;
+mod leak_kinds;
 mod text;
 
 pub use bits::{align_down, align_up, checked_align_up, is_aligned, ranges_overlap};
 pub use ids::{Family, StackId, ThreadNumber};
+pub use leak_kinds::{LeakKind, LeakKinds};
 pub use text::{Text, parse_size};
 
 /// Bytes in an OS page on every platform the hosted heap supports.
