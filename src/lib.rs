@@ -14,3 +14,4 @@ pub mod sync;
 
 #[cfg(feature = "hosted")]
 pub mod config;
+pub mod report;

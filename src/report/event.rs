@@ -1,0 +1,418 @@
+//! What there is to say: one plain borrowed struct for each record.
+//!
+//! Invariant: a record holds numbers, ids and borrowed text, never names of
+//! functions; those are looked up when it is rendered. Every record is `Copy`,
+//! lives on its maker's stack and is rendered before the call returns.
+
+use crate::units::{Family, LeakKind, StackId, ThreadNumber};
+
+/// A thread as a record names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ThreadRef {
+    /// The heap's own number of the thread; 0 = unknown.
+    pub number: ThreadNumber,
+    /// The kernel's thread id; 0 = unknown or ended. A live thread's name is
+    /// looked up by it.
+    pub os_id: u32,
+}
+
+/// Something that happened to a block: its allocation, its release.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Event {
+    /// Where.
+    pub stack: StackId,
+    /// By whom.
+    pub thread: ThreadRef,
+    /// Which allocation or release of the process it was, from 1; 0 = unknown.
+    pub sequence: u64,
+}
+
+/// The oldest block of a leak record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FirstBlock {
+    /// Its address.
+    pub address: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// Milliseconds since its allocation.
+    pub age_ms: u64,
+    /// Which allocation of the process it was, from 1; 0 = unknown.
+    pub sequence: u64,
+}
+
+/// A block and the stack that allocated it, as another record mentions it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BlockRef {
+    /// Its address.
+    pub address: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// Where it was allocated.
+    pub stack: StackId,
+}
+
+/// Why no pointer to a lost block is left, where that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LostBecause {
+    /// The only block that held its address was released.
+    HolderFreed {
+        /// The block that held the address.
+        holder: BlockRef,
+        /// Its release.
+        freed: Event,
+    },
+}
+
+/// Blocks of one call site that nobody released.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leak {
+    /// What became of them.
+    pub kind: LeakKind,
+    /// How many.
+    pub blocks: u64,
+    /// Bytes asked for, all together.
+    pub bytes: u64,
+    /// Functions they were allocated by.
+    pub family: Family,
+    /// Where they were allocated.
+    pub stack: StackId,
+    /// The thread that allocated the first.
+    pub thread: ThreadRef,
+    /// The oldest of them.
+    pub first: FirstBlock,
+    /// For indirect leaks: the lost block that holds the first.
+    pub parent: Option<BlockRef>,
+    /// Blocks and bytes that only these blocks hold (their indirect leaks).
+    pub holds: Count,
+    /// Why they are lost.
+    pub lost_because: Option<LostBecause>,
+}
+
+/// The evidence that reachable memory is not needed any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Evidence<'a> {
+    /// Growth of the site's live bytes, bytes a second.
+    pub growth_bytes_per_s: i64,
+    /// Age of the oldest live block, milliseconds.
+    pub oldest_ms: u64,
+    /// Share of the site's blocks that were ever released, in thousandths.
+    pub freed_permille: u16,
+    /// Share of its bytes that nobody touched lately, in thousandths.
+    pub idle_permille: Option<u16>,
+    /// Who holds it: a global by its symbol, a thread's stack, a block.
+    pub held_by: Option<&'a str>,
+}
+
+/// A call site suspected of a hidden leak.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HiddenLeak<'a> {
+    /// Live blocks of the site.
+    pub blocks: u64,
+    /// Live bytes asked for.
+    pub bytes: u64,
+    /// The site.
+    pub stack: StackId,
+    /// Why it is suspected.
+    pub evidence: Evidence<'a>,
+}
+
+/// Kinds of misuse, by AddressSanitizer's names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// Bytes after a block were written (or touched, with guard pages).
+    HeapBufferOverflow,
+    /// Bytes before a block were written (or touched, with guard pages).
+    HeapBufferUnderflow,
+    /// A released block was written, or a pointer read from one was followed.
+    HeapUseAfterFree,
+    /// A block was released twice.
+    DoubleFree,
+    /// Something was released that no allocation returned.
+    BadFree,
+    /// Released by a function of another family.
+    AllocDeallocMismatch,
+    /// Sized or aligned delete with another size or alignment than new's.
+    NewDeleteTypeMismatch,
+    /// free_sized or free_aligned_sized with another size or alignment.
+    SizeMismatch,
+    /// A pointer read from memory that nobody had written yet was followed
+    /// (MemorySanitizer's name).
+    UseOfUninitializedValue,
+}
+
+impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [ErrorKind; 9] = [
+        ErrorKind::HeapBufferOverflow,
+        ErrorKind::HeapBufferUnderflow,
+        ErrorKind::HeapUseAfterFree,
+        ErrorKind::DoubleFree,
+        ErrorKind::BadFree,
+        ErrorKind::AllocDeallocMismatch,
+        ErrorKind::NewDeleteTypeMismatch,
+        ErrorKind::SizeMismatch,
+        ErrorKind::UseOfUninitializedValue,
+    ];
+
+    /// The kind's name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ErrorKind::HeapBufferOverflow => "heap-buffer-overflow",
+            ErrorKind::HeapBufferUnderflow => "heap-buffer-underflow",
+            ErrorKind::HeapUseAfterFree => "heap-use-after-free",
+            ErrorKind::DoubleFree => "double-free",
+            ErrorKind::BadFree => "bad-free",
+            ErrorKind::AllocDeallocMismatch => "alloc-dealloc-mismatch",
+            ErrorKind::NewDeleteTypeMismatch => "new-delete-type-mismatch",
+            ErrorKind::SizeMismatch => "size-mismatch",
+            ErrorKind::UseOfUninitializedValue => "use-of-uninitialized-value",
+        }
+    }
+
+    /// Whether the program goes on after the report even with
+    /// `halt_on_error=1`.
+    pub const fn is_harmless_alone(self) -> bool {
+        matches!(self, ErrorKind::NewDeleteTypeMismatch | ErrorKind::SizeMismatch)
+    }
+}
+
+/// The block that an error is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockInfo {
+    /// Its address.
+    pub address: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// The error's address minus the block's: negative before it, `size` or
+    /// more behind it.
+    pub offset: i64,
+    /// Functions it was allocated by.
+    pub family: Family,
+    /// Milliseconds since its allocation; `None` = unknown.
+    pub age_ms: Option<u64>,
+    /// Its allocation.
+    pub allocated: Event,
+    /// Its release, if it was released.
+    pub freed: Option<Event>,
+    /// The allocation that got the same memory after that release, if the
+    /// error hits the memory's next owner.
+    pub allocated_again: Option<Event>,
+}
+
+/// Where a neighbour lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// Below the block.
+    Before,
+    /// Above the block.
+    After,
+}
+
+/// A block next to the one that an error is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Neighbour {
+    /// Where it lies.
+    pub side: Side,
+    /// The block.
+    pub block: BlockRef,
+    /// Whether it is released already.
+    pub is_freed: bool,
+    /// Whether its guard bytes or its poison are damaged too.
+    pub is_damaged: bool,
+}
+
+/// One misuse of the heap.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorReport<'a> {
+    /// Which.
+    pub kind: ErrorKind,
+    /// The address it is about.
+    pub address: usize,
+    /// What happened, in one sentence for a person, without a full stop.
+    pub message: &'a str,
+    /// Where it was found.
+    pub stack: StackId,
+    /// The thread it was found in.
+    pub thread: ThreadRef,
+    /// The block it is about, if there is one.
+    pub block: Option<BlockInfo>,
+    /// Blocks before and after it, nearest first.
+    pub neighbours: &'a [Neighbour],
+}
+
+/// Kinds of refused requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WarningKind {
+    /// calloc's or reallocarray's product does not fit.
+    CallocOverflow,
+    /// More bytes than pointer differences can hold.
+    AllocationSizeTooBig,
+    /// No power of two, or too small.
+    InvalidAlignment,
+}
+
+impl WarningKind {
+    /// The kind's name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WarningKind::CallocOverflow => "calloc-overflow",
+            WarningKind::AllocationSizeTooBig => "allocation-size-too-big",
+            WarningKind::InvalidAlignment => "invalid-alignment",
+        }
+    }
+}
+
+/// A request that was refused with the right error code.
+#[derive(Clone, Copy, Debug)]
+pub struct Warning<'a> {
+    /// Why.
+    pub kind: WarningKind,
+    /// The request as the programmer wrote it: `malloc(-8)`.
+    pub message: &'a str,
+    /// Where.
+    pub stack: StackId,
+    /// How often, from this call site.
+    pub count: u64,
+}
+
+/// How far memory has run out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// `warn_at_percent` of the limit is live.
+    Early,
+    /// A request could not be served.
+    Refused,
+}
+
+/// A call site that holds memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Holder {
+    /// Live blocks.
+    pub blocks: u64,
+    /// Live bytes.
+    pub bytes: u64,
+    /// The site.
+    pub stack: StackId,
+}
+
+/// Memory has run out, or nearly.
+#[derive(Clone, Copy, Debug)]
+pub struct Exhaustion<'a> {
+    /// How far.
+    pub level: Level,
+    /// Bytes asked for by the call that found out.
+    pub requested: u64,
+    /// Bytes that the heap may use.
+    pub limit: u64,
+    /// Where the limit comes from: `heap_limit_mb`, `RLIMIT_AS`, …
+    pub limit_from: &'a str,
+    /// Live bytes.
+    pub in_use: u64,
+    /// Most live bytes ever.
+    pub peak: u64,
+    /// Bytes in the largest free run.
+    pub largest_free: u64,
+    /// The call that found out.
+    pub stack: StackId,
+    /// The sites that hold most, largest first.
+    pub top: &'a [Holder],
+    /// How much of it is lost, if that was looked for.
+    pub lost_bytes: Option<u64>,
+}
+
+/// Blocks and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// How many blocks.
+    pub blocks: u64,
+    /// Bytes asked for, all together.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// Adds blocks and bytes.
+    pub fn add(&mut self, blocks: u64, bytes: u64) {
+        self.blocks = self.blocks.saturating_add(blocks);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// What watching costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// Bytes of metadata.
+    pub metadata_bytes: u64,
+    /// Milliseconds that the leak scan took.
+    pub scan_ms: u64,
+    /// Longest time for which threads were held, milliseconds.
+    pub longest_pause_ms: u64,
+}
+
+/// What could not be had or kept; all 0 when the report is complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    /// Blocks whose stack is not known.
+    pub stacks: u64,
+    /// Records not written: the sink refused them, or `max_leaks`.
+    pub records: u64,
+    /// Threads that did not answer the scan's handshake.
+    pub threads: u64,
+    /// Addresses in reports that could not be named.
+    pub names: u64,
+}
+
+/// The end of a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// Lost.
+    pub definite: Count,
+    /// Held only by lost blocks.
+    pub indirect: Count,
+    /// Only interior pointers left.
+    pub possible: Count,
+    /// Reachable.
+    pub reachable: Count,
+    /// Suspected hidden leaks (a part of the reachable).
+    pub hidden: Count,
+    /// Misuses reported.
+    pub errors: u64,
+    /// Leaks that a suppression matched; in none of the counts above.
+    pub suppressed: Count,
+    /// What watching costs.
+    pub cost: Cost,
+    /// What is missing.
+    pub dropped: Dropped,
+}
+
+impl Summary {
+    /// The count of `kind`.
+    pub fn count_mut(&mut self, kind: LeakKind) -> &mut Count {
+        match kind {
+            LeakKind::Definite => &mut self.definite,
+            LeakKind::Indirect => &mut self.indirect,
+            LeakKind::Possible => &mut self.possible,
+            LeakKind::Reachable => &mut self.reachable,
+            LeakKind::Hidden => &mut self.hidden,
+        }
+    }
+}
+
+/// Any record.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    /// Blocks that nobody released.
+    Leak(&'a Leak),
+    /// A suspected hidden leak.
+    HiddenLeak(&'a HiddenLeak<'a>),
+    /// A misuse.
+    Error(&'a ErrorReport<'a>),
+    /// A refused request.
+    Warning(&'a Warning<'a>),
+    /// Memory has run out.
+    Exhaustion(&'a Exhaustion<'a>),
+    /// The end of a check.
+    Summary(&'a Summary),
+    /// One line about the warden itself: an option it did not understand, a
+    /// file it could not write.
+    Notice(&'a str),
+}
