@@ -24,8 +24,17 @@ pub type Counts = Vec<(&'static str, BTreeMap<&'static str, f64>)>;
 ///
 /// # Errors
 /// When a run cannot be started at all.
-pub fn count(bench: &Path, binaries: &Path, allocators: &[Allocator], chosen: impl Fn(&str) -> bool, bar: &ProgressBar) -> Result<Counts> {
-    let loops: Vec<&Loop> = LOOPS.iter().filter(|item| !item.name().starts_with("threads") && chosen(item.name())).collect();
+pub fn count(
+    bench: &Path,
+    binaries: &Path,
+    allocators: &[Allocator],
+    chosen: impl Fn(&str) -> bool,
+    bar: &ProgressBar,
+) -> Result<Counts> {
+    let loops: Vec<&Loop> = LOOPS
+        .iter()
+        .filter(|item| !item.name().starts_with("threads") && chosen(item.name()))
+        .collect();
     bar.set_length((loops.len() * allocators.len()) as u64);
     let mut counts = Counts::new();
     for item in loops {
@@ -44,7 +53,13 @@ pub fn count(bench: &Path, binaries: &Path, allocators: &[Allocator], chosen: im
     Ok(counts)
 }
 
-fn collected(bench: &Path, binaries: &Path, item: &Loop, allocator: &Allocator, allocations: u64) -> Result<Option<u64>> {
+fn collected(
+    bench: &Path,
+    binaries: &Path,
+    item: &Loop,
+    allocator: &Allocator,
+    allocations: u64,
+) -> Result<Option<u64>> {
     let log = bench.join("callgrind.log");
     let _ = fs::remove_file(&log);
     let wrapper = [
@@ -61,7 +76,8 @@ fn collected(bench: &Path, binaries: &Path, item: &Loop, allocator: &Allocator, 
         environment: Vec::new(),
         brings_allocator: false,
     };
-    let outcome = measure::run(&program, &allocator, bench, Duration::from_secs(120)).context("valgrind")?;
+    let outcome =
+        measure::run(&program, &allocator, bench, Duration::from_secs(120)).context("valgrind")?;
     if outcome.ending != "exit status: 0" {
         return Ok(None);
     }
@@ -73,13 +89,20 @@ fn collected(bench: &Path, binaries: &Path, item: &Loop, allocator: &Allocator, 
 /// The counts as a table: first column the loop's own instructions.
 #[must_use]
 pub fn markdown(counts: &Counts, allocators: &[Allocator]) -> String {
-    let columns: Vec<&str> = allocators.iter().map(|allocator| allocator.name).filter(|name| *name != "bump").collect();
-    let mut text = format!("| loop | its own work | {} |\n|---|---|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
+    let columns: Vec<&str> =
+        allocators.iter().map(|allocator| allocator.name).filter(|name| *name != "bump").collect();
+    let mut text = format!(
+        "| loop | its own work | {} |\n|---|---|{}\n",
+        columns.join(" | "),
+        "---|".repeat(columns.len())
+    );
     for (name, row) in counts {
         let own = row.get("bump").copied().unwrap_or(0.0);
         text += &format!("| {name} | {own:.0} |");
         for column in &columns {
-            text += &row.get(column).map_or(" - |".to_owned(), |count| format!(" {:.0} |", count - own));
+            text += &row
+                .get(column)
+                .map_or(" - |".to_owned(), |count| format!(" {:.0} |", count - own));
         }
         text += "\n";
     }

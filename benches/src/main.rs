@@ -75,19 +75,34 @@ fn main() -> Result<()> {
     let mut columns = arguments.allocators.clone();
     if arguments.instructions {
         if columns.is_empty() {
-            columns = ["heapwarden", "heapwarden-nostack", "heapwarden-off", "mi3", "mi3-secure", "jemalloc", "tcmalloc"].map(str::to_owned).to_vec();
+            columns = [
+                "heapwarden",
+                "heapwarden-nostack",
+                "heapwarden-off",
+                "mi3",
+                "mi3-secure",
+                "jemalloc",
+                "tcmalloc",
+            ]
+            .map(str::to_owned)
+            .to_vec();
         }
         columns.push("bump".to_owned());
     }
     let allocators = peers::allocators(&target, &library, &columns)?;
     let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {msg}")?.progress_chars("=> "),
+        ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {msg}")?
+            .progress_chars("=> "),
     );
-    let chosen = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let chosen =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
     let tables = if arguments.instructions {
         let binaries = workloads::compile_loops(&bench)?;
         let counts = instructions::count(&bench, &binaries, &allocators, chosen, &bar)?;
-        format!("### Instructions an allocation and its free take\n\n{}", instructions::markdown(&counts, &allocators))
+        format!(
+            "### Instructions an allocation and its free take\n\n{}",
+            instructions::markdown(&counts, &allocators)
+        )
     } else {
         let workloads: Vec<Workload> = workloads::all(&bench)?
             .into_iter()
@@ -101,7 +116,8 @@ fn main() -> Result<()> {
         table::markdown(&rows, &names)
     };
     bar.finish_and_clear();
-    let text = format!("{}\n\n{tables}", machine(if arguments.quick { 2 } else { arguments.rounds }));
+    let text =
+        format!("{}\n\n{tables}", machine(if arguments.quick { 2 } else { arguments.rounds }));
     print!("{text}");
     if let Some(path) = arguments.markdown {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -114,7 +130,9 @@ fn machine(rounds: usize) -> String {
     let line = |file: &str, key: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let value = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-        value.split_once([':', '=']).map_or(String::new(), |(_, value)| value.trim().trim_matches('"').to_owned())
+        value
+            .split_once([':', '='])
+            .map_or(String::new(), |(_, value)| value.trim().trim_matches('"').to_owned())
     };
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -131,7 +149,13 @@ fn machine(rounds: usize) -> String {
 
 /// Runs all rounds. The first glibc run of a workload is what the others'
 /// output is held against.
-fn time(bench: &Path, workloads: &[Workload], allocators: &[Allocator], rounds: usize, bar: &ProgressBar) -> Result<Vec<Row>> {
+fn time(
+    bench: &Path,
+    workloads: &[Workload],
+    allocators: &[Allocator],
+    rounds: usize,
+    bar: &ProgressBar,
+) -> Result<Vec<Row>> {
     bar.set_length((workloads.len() * allocators.len() * rounds) as u64);
     let mut rows: Vec<Row> = workloads
         .iter()
@@ -148,7 +172,12 @@ fn time(bench: &Path, workloads: &[Workload], allocators: &[Allocator], rounds: 
             for turn in 0..allocators.len() {
                 // Another one begins each round; glibc in the first.
                 let allocator = &allocators[(turn + round) % allocators.len()];
-                bar.set_message(format!("round {} of {rounds}: {} under {}", round + 1, workload.name, allocator.name));
+                bar.set_message(format!(
+                    "round {} of {rounds}: {} under {}",
+                    round + 1,
+                    workload.name,
+                    allocator.name
+                ));
                 if !enough(row, allocator.name) {
                     sample(bench, workload, allocator, row, reference)?;
                 }
@@ -172,7 +201,13 @@ fn enough(row: &Row, allocator: &str) -> bool {
     }
 }
 
-fn sample(bench: &Path, workload: &Workload, allocator: &Allocator, row: &mut Row, reference: &mut Option<Outcome>) -> Result<()> {
+fn sample(
+    bench: &Path,
+    workload: &Workload,
+    allocator: &Allocator,
+    row: &mut Row,
+    reference: &mut Option<Outcome>,
+) -> Result<()> {
     let expected_wall = reference.as_ref().map_or(1.0, |outcome| outcome.cost.wall);
     let limit = Duration::from_secs_f64(10.0 + 40.0 * expected_wall);
     let outcome = match run(bench, workload, allocator, limit) {
@@ -189,7 +224,8 @@ fn sample(bench: &Path, workload: &Workload, allocator: &Allocator, row: &mut Ro
             return Ok(());
         }
         if !outcome.agrees_with(reference) {
-            let what = if outcome.ending == reference.ending { "output differs" } else { &outcome.ending };
+            let what =
+                if outcome.ending == reference.ending { "output differs" } else { &outcome.ending };
             let reason = format!("{what} {}", outcome.last_words);
             row.cells.insert(allocator.name, Cell::Broken(reason.trim().to_owned()));
             return Ok(());
@@ -200,13 +236,24 @@ fn sample(bench: &Path, workload: &Workload, allocator: &Allocator, row: &mut Ro
         samples.push(outcome.cost);
     }
     if reference.is_none() {
-        anyhow::ensure!(outcome.ending == "exit status: 0", "{} under glibc: {} {}", workload.name, outcome.ending, outcome.last_words);
+        anyhow::ensure!(
+            outcome.ending == "exit status: 0",
+            "{} under glibc: {} {}",
+            workload.name,
+            outcome.ending,
+            outcome.last_words
+        );
         *reference = Some(outcome);
     }
     Ok(())
 }
 
-fn run(bench: &Path, workload: &Workload, allocator: &Allocator, limit: Duration) -> Result<Outcome> {
+fn run(
+    bench: &Path,
+    workload: &Workload,
+    allocator: &Allocator,
+    limit: Duration,
+) -> Result<Outcome> {
     match &workload.shape {
         Shape::Once(program) => measure::run(program, allocator, bench, limit),
         Shape::Repeated(program, times) => {

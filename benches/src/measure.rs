@@ -69,7 +69,9 @@ pub fn command(program: &Program, allocator: &Allocator, folder: &Path) -> Resul
         .envs(program.environment.iter().map(|(key, value)| (*key, value)))
         .envs(allocator.environment.iter().map(|(key, value)| (*key, value)))
         .stdin(match &program.stdin {
-            Some(path) => File::open(path).with_context(|| format!("cannot open {}", path.display()))?.into(),
+            Some(path) => {
+                File::open(path).with_context(|| format!("cannot open {}", path.display()))?.into()
+            }
             None => Stdio::null(),
         })
         .stdout(File::create(folder.join("stdout"))?)
@@ -86,7 +88,12 @@ pub fn command(program: &Program, allocator: &Allocator, folder: &Path) -> Resul
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(program: &Program, allocator: &Allocator, folder: &Path, limit: Duration) -> Result<Outcome> {
+pub fn run(
+    program: &Program,
+    allocator: &Allocator,
+    folder: &Path,
+    limit: Duration,
+) -> Result<Outcome> {
     let begin = Instant::now();
     let child = command(program, allocator, folder)?
         .process_group(0)
@@ -118,7 +125,11 @@ pub fn hash_of(mut from: impl Read) -> Result<u64> {
 #[must_use]
 pub fn last_words(folder: &Path) -> String {
     let text = std::fs::read(folder.join("stderr")).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().rfind(|line| !line.trim().is_empty()).unwrap_or("").to_owned()
+    String::from_utf8_lossy(&text)
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("")
+        .to_owned()
 }
 
 /// Waits for a child and takes what the kernel charged it; kills its process

@@ -61,14 +61,19 @@ const MIMALLOC: &str = "-O3 -DNDEBUG -fPIC -shared -ftls-model=initial-exec -fno
 const SNMALLOC: &str = "-std=c++20 -O3 -DNDEBUG -DSNMALLOC_USE_WAIT_ON_ADDRESS=1 -fPIC -shared -mcx16 \
     -ftls-model=initial-exec -fvisibility=hidden -I upstream/src \
     upstream/src/snmalloc/override/malloc.cc upstream/src/snmalloc/override/new.cc -latomic";
-const SCUDO_19: &str = "usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.scudo_standalone-x86_64.so";
+const SCUDO_19: &str =
+    "usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.scudo_standalone-x86_64.so";
 const HEAPTRACK: &str = "/usr/lib/heaptrack/libheaptrack_preload.so";
 
 const PEERS: &[Peer] = &[
     Peer::plain("glibc", Source::Program),
     Peer::plain(
         "mi3",
-        Source::Crate { folder: "libmimalloc-sys", library: "libmimalloc3.so", recipe: &["gcc", MIMALLOC] },
+        Source::Crate {
+            folder: "libmimalloc-sys",
+            library: "libmimalloc3.so",
+            recipe: &["gcc", MIMALLOC],
+        },
     ),
     Peer::plain(
         "mi3-secure",
@@ -81,7 +86,10 @@ const PEERS: &[Peer] = &[
     Peer::plain("scudo", Source::Debian { package: "libclang-rt-19-dev", file: SCUDO_19 }),
     Peer::plain(
         "jemalloc",
-        Source::Debian { package: "libjemalloc2", file: "usr/lib/x86_64-linux-gnu/libjemalloc.so.2" },
+        Source::Debian {
+            package: "libjemalloc2",
+            file: "usr/lib/x86_64-linux-gnu/libjemalloc.so.2",
+        },
     ),
     Peer::plain(
         "tcmalloc",
@@ -92,7 +100,11 @@ const PEERS: &[Peer] = &[
     ),
     Peer::plain(
         "snmalloc",
-        Source::Crate { folder: "snmalloc-sys", library: "libsnmalloc.so", recipe: &["g++", SNMALLOC] },
+        Source::Crate {
+            folder: "snmalloc-sys",
+            library: "libsnmalloc.so",
+            recipe: &["g++", SNMALLOC],
+        },
     ),
     // Unwinds by frame pointers, so in code built without them it keeps one or
     // two frames a block: a kind figure for LeakSanitizer.
@@ -158,8 +170,10 @@ const SETTINGS: &[(&str, &str, bool)] = &[
 /// # Errors
 /// When a name is unknown, or heapwarden's own library is asked for and missing.
 pub fn allocators(target: &Path, heapwarden: &Path, wanted: &[String]) -> Result<Vec<Allocator>> {
-    let known = || PEERS.iter().map(|peer| peer.name).chain(SETTINGS.iter().map(|setting| setting.0));
-    if let Some(stranger) = wanted.iter().find(|name| !known().any(|known| known == name.as_str())) {
+    let known =
+        || PEERS.iter().map(|peer| peer.name).chain(SETTINGS.iter().map(|setting| setting.0));
+    if let Some(stranger) = wanted.iter().find(|name| !known().any(|known| known == name.as_str()))
+    {
         bail!("no allocator {stranger:?}; known: {}", known().collect::<Vec<_>>().join(" "));
     }
     let asked = |name: &str, by_default: bool| match wanted {
@@ -168,20 +182,31 @@ pub fn allocators(target: &Path, heapwarden: &Path, wanted: &[String]) -> Result
     };
     let shed = Shed::open(target)?;
     let mut columns = Vec::new();
-    for peer in PEERS.iter().filter(|peer| asked(peer.name, peer.by_default) || peer.name == "glibc") {
+    for peer in
+        PEERS.iter().filter(|peer| asked(peer.name, peer.by_default) || peer.name == "glibc")
+    {
         match shed.column(peer) {
             Ok(column) => columns.push(column),
             Err(reason) => eprintln!("skipped {}: {reason:#}", peer.name),
         }
         if peer.name == "glibc" {
-            for (name, options, _) in SETTINGS.iter().filter(|(name, _, by_default)| asked(name, *by_default)) {
-                ensure!(heapwarden.is_file(), "{} is not there: run make first", heapwarden.display());
+            for (name, options, _) in
+                SETTINGS.iter().filter(|(name, _, by_default)| asked(name, *by_default))
+            {
+                ensure!(
+                    heapwarden.is_file(),
+                    "{} is not there: run make first",
+                    heapwarden.display()
+                );
                 columns.push(Allocator {
                     name,
                     preload: Some(heapwarden.to_owned()),
                     environment: vec![(
                         "HEAPWARDEN_OPTIONS",
-                        format!("{options}:log_path={}", shed.root.join("heapwarden-log").display()),
+                        format!(
+                            "{options}:log_path={}",
+                            shed.root.join("heapwarden-log").display()
+                        ),
                     )],
                     wrapper: Vec::new(),
                 });
@@ -199,7 +224,9 @@ pub fn bring_in_all(target: &Path) -> Result<()> {
     let shed = Shed::open(target)?;
     for peer in PEERS {
         match shed.column(peer) {
-            Ok(Allocator { preload: Some(path), .. }) => println!("{:16} {}", peer.name, path.display()),
+            Ok(Allocator { preload: Some(path), .. }) => {
+                println!("{:16} {}", peer.name, path.display())
+            }
             Ok(_) => println!("{:16} (nothing to preload)", peer.name),
             Err(reason) => println!("{:16} skipped: {reason:#}", peer.name),
         }
@@ -215,14 +242,17 @@ struct Shed {
 impl Shed {
     fn open(target: &Path) -> Result<Shed> {
         let root = target.join("peers");
-        fs::create_dir_all(root.join("lib")).with_context(|| format!("cannot make {}", root.display()))?;
+        fs::create_dir_all(root.join("lib"))
+            .with_context(|| format!("cannot make {}", root.display()))?;
         Ok(Shed { root })
     }
 
     fn column(&self, peer: &Peer) -> Result<Allocator> {
         let preload = match &peer.source {
             Source::Program => None,
-            Source::Crate { folder, library, recipe } => Some(self.build_crate(folder, library, recipe)?),
+            Source::Crate { folder, library, recipe } => {
+                Some(self.build_crate(folder, library, recipe)?)
+            }
             Source::Debian { package, file } => Some(self.unpack(package, file)?),
             Source::Own { file } => Some(self.build_own(file)?),
             Source::Installed { file, package } => {
@@ -238,7 +268,11 @@ impl Shed {
         Ok(Allocator {
             name: peer.name,
             preload,
-            environment: peer.environment.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+            environment: peer
+                .environment
+                .iter()
+                .map(|(key, value)| (*key, (*value).to_owned()))
+                .collect(),
             wrapper: peer.wrapper.iter().map(|word| (*word).to_owned()).collect(),
         })
     }
@@ -286,7 +320,10 @@ impl Shed {
     fn build_own(&self, file: &str) -> Result<PathBuf> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
         let done = self.root.join("lib").join(Path::new(file).with_extension("so"));
-        run(Command::new("gcc").args(["-O2", "-fno-builtin", "-fPIC", "-shared", "-o"]).arg(&done).arg(source))?;
+        run(Command::new("gcc")
+            .args(["-O2", "-fno-builtin", "-fPIC", "-shared", "-o"])
+            .arg(&done)
+            .arg(source))?;
         Ok(done)
     }
 
@@ -297,7 +334,8 @@ impl Shed {
             return Ok(done);
         }
         fs::create_dir_all(&folder)?;
-        let download = || run(Command::new("apt-get").args(["download", "-q", package]).current_dir(&folder));
+        let download =
+            || run(Command::new("apt-get").args(["download", "-q", package]).current_dir(&folder));
         if download().is_err() {
             run(Command::new("apt-get").args(["update", "-q"]))?;
             download()?;
@@ -318,17 +356,18 @@ fn install(package: &str) -> Result<()> {
     let apt_get = |arguments: &[&str]| {
         run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
-    apt_get(&["install", "-q", "-y", "--no-install-recommends", package])
-        .or_else(|_| apt_get(&["update", "-q"]).and_then(|()| {
-            apt_get(&["install", "-q", "-y", "--no-install-recommends", package])
-        }))
+    apt_get(&["install", "-q", "-y", "--no-install-recommends", package]).or_else(|_| {
+        apt_get(&["update", "-q"])
+            .and_then(|()| apt_get(&["install", "-q", "-y", "--no-install-recommends", package]))
+    })
 }
 
 /// Whether a program of this name can be started.
 #[must_use]
 pub fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
 }
 
 /// Runs a command to its end; its last words are the error.
@@ -339,7 +378,8 @@ pub fn run(command: &mut Command) -> Result<()> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let mut last: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).rev().take(3).collect();
+    let mut last: Vec<&str> =
+        words.lines().filter(|line| !line.trim().is_empty()).rev().take(3).collect();
     last.reverse();
     bail!("{name}: {}: {}", output.status, last.join(" | "));
 }

@@ -19,11 +19,26 @@ const TESTS: &str = "set,lpush,rpop,sadd,hset,zadd,lrange_100,mset";
 ///
 /// # Errors
 /// When the server does not come up, or the client reports a failure.
-pub fn run(allocator: &Allocator, requests: u32, folder: &Path, limit: Duration) -> Result<Outcome> {
+pub fn run(
+    allocator: &Allocator,
+    requests: u32,
+    folder: &Path,
+    limit: Duration,
+) -> Result<Outcome> {
     let socket = folder.join("redis.socket");
     let _ = std::fs::remove_file(&socket);
     let socket_name = socket.display().to_string();
-    let words = ["redis-server", "--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", &socket_name];
+    let words = [
+        "redis-server",
+        "--port",
+        "0",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--unixsocket",
+        &socket_name,
+    ];
     let program = Program {
         words: words.map(str::to_owned).to_vec(),
         stdin: None,
@@ -32,12 +47,32 @@ pub fn run(allocator: &Allocator, requests: u32, folder: &Path, limit: Duration)
         brings_allocator: true,
     };
     let begin = Instant::now();
-    let mut server = measure::command(&program, allocator, folder)?.process_group(0).spawn().context("redis-server")?;
-    while !socket.exists() && begin.elapsed() < Duration::from_secs(10) && server.try_wait()?.is_none() {
+    let mut server = measure::command(&program, allocator, folder)?
+        .process_group(0)
+        .spawn()
+        .context("redis-server")?;
+    while !socket.exists()
+        && begin.elapsed() < Duration::from_secs(10)
+        && server.try_wait()?.is_none()
+    {
         thread::sleep(Duration::from_millis(5));
     }
     let client = Command::new("redis-benchmark")
-        .args(["-s", &socket_name, "-q", "-t", TESTS, "-d", "200", "-r", "20000", "-P", "8", "-n", &requests.to_string()])
+        .args([
+            "-s",
+            &socket_name,
+            "-q",
+            "-t",
+            TESTS,
+            "-d",
+            "200",
+            "-r",
+            "20000",
+            "-P",
+            "8",
+            "-n",
+            &requests.to_string(),
+        ])
         .stdin(Stdio::null())
         .output()
         .context("redis-benchmark")?;
@@ -48,5 +83,11 @@ pub fn run(allocator: &Allocator, requests: u32, folder: &Path, limit: Duration)
     cost.wall = begin.elapsed().as_secs_f64();
     ensure!(client.status.success(), "redis-benchmark: {}", client.status);
     let answers = String::from_utf8_lossy(&client.stdout).matches("requests per second").count();
-    Ok(Outcome { cost, ending, killed, output: answers as u64, last_words: measure::last_words(folder) })
+    Ok(Outcome {
+        cost,
+        ending,
+        killed,
+        output: answers as u64,
+        last_words: measure::last_words(folder),
+    })
 }

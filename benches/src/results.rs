@@ -48,7 +48,11 @@ impl Row {
     pub fn median(&self, allocator: &str, figure: Figure) -> Option<f64> {
         let samples = self.sorted(allocator, figure)?;
         let middle = samples.len() / 2;
-        if samples.len() % 2 == 1 { Some(samples[middle]) } else { Some((samples[middle - 1] + samples[middle]) / 2.0) }
+        if samples.len() % 2 == 1 {
+            Some(samples[middle])
+        } else {
+            Some((samples[middle - 1] + samples[middle]) / 2.0)
+        }
     }
 
     fn sorted(&self, allocator: &str, figure: Figure) -> Option<Vec<f64>> {
@@ -76,7 +80,8 @@ impl Row {
 #[must_use]
 pub fn geomean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let logarithms: Vec<f64> = values.into_iter().map(f64::ln).collect();
-    (!logarithms.is_empty()).then(|| (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp())
+    (!logarithms.is_empty())
+        .then(|| (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp())
 }
 
 #[cfg(test)]
@@ -87,7 +92,8 @@ mod tests {
         let cells = samples
             .iter()
             .map(|(name, times)| {
-                let costs = times.iter().map(|&processor| Cost { processor, ..Cost::default() }).collect();
+                let costs =
+                    times.iter().map(|&processor| Cost { processor, ..Cost::default() }).collect();
                 (*name, Cell::Samples(costs))
             })
             .collect();

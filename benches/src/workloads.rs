@@ -63,7 +63,15 @@ pub struct Loop {
 
 impl Loop {
     const fn new(source: &'static str, allocations: u64) -> Loop {
-        Loop { source, name: source, set: Set::Loops, allocations, threads: None, quick: false, round: 50_000 }
+        Loop {
+            source,
+            name: source,
+            set: Set::Loops,
+            allocations,
+            threads: None,
+            quick: false,
+            round: 50_000,
+        }
     }
 
     /// The loop's name: its source without the ending.
@@ -87,9 +95,24 @@ pub const LOOPS: &[Loop] = &[
     Loop::new("lua_like.c", 16_000_000),
     Loop { set: Set::Growth, quick: true, ..Loop::new("realloc_growth.c", 8_000_000) },
     Loop { set: Set::Growth, round: 500, ..Loop::new("large_come_and_go.c", 12_000) },
-    Loop { name: "threads-1", set: Set::Scaling, threads: Some(1), ..Loop::new("threads.c", 8_000_000) },
-    Loop { name: "threads-2", set: Set::Scaling, threads: Some(2), ..Loop::new("threads.c", 8_000_000) },
-    Loop { name: "threads-64", set: Set::Scaling, threads: Some(64), ..Loop::new("threads.c", 250_000) },
+    Loop {
+        name: "threads-1",
+        set: Set::Scaling,
+        threads: Some(1),
+        ..Loop::new("threads.c", 8_000_000)
+    },
+    Loop {
+        name: "threads-2",
+        set: Set::Scaling,
+        threads: Some(2),
+        ..Loop::new("threads.c", 8_000_000)
+    },
+    Loop {
+        name: "threads-64",
+        set: Set::Scaling,
+        threads: Some(64),
+        ..Loop::new("threads.c", 250_000)
+    },
 ];
 
 /// Compiles the loops that need it into `target/bench/loops`.
@@ -105,7 +128,8 @@ pub fn compile_loops(bench: &Path) -> Result<PathBuf> {
         let source = sources.join(item.source);
         let binary = folder.join(source.file_stem().context("a source without a name")?);
         let changed = fs::metadata(&source)?.modified()?.max(newest_header);
-        if fs::metadata(&binary).and_then(|data| data.modified()).is_ok_and(|built| built > changed) {
+        if fs::metadata(&binary).and_then(|data| data.modified()).is_ok_and(|built| built > changed)
+        {
             continue;
         }
         let mut compiler = if item.source.ends_with(".cpp") {
@@ -118,8 +142,10 @@ pub fn compile_loops(bench: &Path) -> Result<PathBuf> {
             compiler.args(["-std=c11", "-fno-builtin"]);
             compiler
         };
-        peers::run(compiler.args(["-O2", "-g", "-Wall", "-pthread"]).arg(&source).arg("-o").arg(&binary))
-            .with_context(|| format!("compiling {}", item.source))?;
+        peers::run(
+            compiler.args(["-O2", "-g", "-Wall", "-pthread"]).arg(&source).arg("-o").arg(&binary),
+        )
+        .with_context(|| format!("compiling {}", item.source))?;
     }
     Ok(folder)
 }
@@ -174,7 +200,10 @@ fn programs(bench: &Path) -> Result<Vec<Workload>> {
         if program.words[0].starts_with('/') || peers::on_path(&program.words[0]) {
             found.push(Workload { name, set: Set::Programs, shape: Shape::Once(program), quick });
         } else {
-            eprintln!("skipped {name}: no {} here; run tests/install-programs.sh", program.words[0]);
+            eprintln!(
+                "skipped {name}: no {} here; run tests/install-programs.sh",
+                program.words[0]
+            );
         }
     };
     let sqlite = Program::of(["sqlite3", ":memory:"]);
@@ -182,11 +211,27 @@ fn programs(bench: &Path) -> Result<Vec<Workload>> {
     add("lua5.4", true, Program::of(["lua5.4".to_owned(), script("work.lua")]));
     // Debian's own python3, not one that a version manager put before it.
     let python = Program::of(["/usr/bin/python3".to_owned(), script("work.py")]);
-    add("python3", false, Program { environment: vec![("PYTHONMALLOC", "malloc".to_owned()), ("PYTHONHASHSEED", "1".to_owned())], ..python });
+    add(
+        "python3",
+        false,
+        Program {
+            environment: vec![
+                ("PYTHONMALLOC", "malloc".to_owned()),
+                ("PYTHONHASHSEED", "1".to_owned()),
+            ],
+            ..python
+        },
+    );
     let perl = Program::of(["perl".to_owned(), script("work.pl")]);
     add("perl", false, Program { environment: vec![("PERL_HASH_SEED", "1".to_owned())], ..perl });
     let preprocessed = inputs.join("regex.ii");
-    peers::run(Command::new("g++").args(["-E", "-O1"]).arg(script("regex.cpp")).arg("-o").arg(&preprocessed))?;
+    peers::run(
+        Command::new("g++")
+            .args(["-E", "-O1"])
+            .arg(script("regex.cpp"))
+            .arg("-o")
+            .arg(&preprocessed),
+    )?;
     let compiler = Command::new("g++").arg("-print-prog-name=cc1plus").output()?.stdout;
     add(
         "cc1plus",
@@ -202,7 +247,16 @@ fn programs(bench: &Path) -> Result<Vec<Workload>> {
         ]),
     );
     add("jq", true, Program::of(["jq".to_owned(), "-f".to_owned(), script("work.jq"), items_json]));
-    add("xmllint", false, Program::of(["xmllint".to_owned(), "--xpath".to_owned(), "count(//item[@amount > 500]/name)".to_owned(), items_xml]));
+    add(
+        "xmllint",
+        false,
+        Program::of([
+            "xmllint".to_owned(),
+            "--xpath".to_owned(),
+            "count(//item[@amount > 500]/name)".to_owned(),
+            items_xml,
+        ]),
+    );
     if peers::on_path("redis-server") && peers::on_path("redis-benchmark") {
         let shape = Shape::Redis { requests: 50_000 };
         found.push(Workload { name: "redis", set: Set::Programs, shape, quick: false });
@@ -218,7 +272,9 @@ fn write_once(path: &Path, write: fn(&mut dyn Write) -> io::Result<()>) -> Resul
     if !path.is_file() {
         let part = path.with_extension("part");
         let mut file = io::BufWriter::new(fs::File::create(&part)?);
-        write(&mut file).and_then(|()| file.flush()).with_context(|| format!("cannot write {}", path.display()))?;
+        write(&mut file)
+            .and_then(|()| file.flush())
+            .with_context(|| format!("cannot write {}", path.display()))?;
         fs::rename(part, path)?;
     }
     Ok(path.display().to_string())
@@ -235,7 +291,10 @@ fn items_json(out: &mut dyn Write) -> io::Result<()> {
         let (name, place, amount) = item(i);
         let comma = if i == 0 { "" } else { ",\n" };
         let tag = i % 7;
-        write!(out, r#"{comma}{{"id":{i},"name":"{name}","place":"{place}","amount":{amount},"tags":["a{tag}","b"]}}"#)?;
+        write!(
+            out,
+            r#"{comma}{{"id":{i},"name":"{name}","place":"{place}","amount":{amount},"tags":["a{tag}","b"]}}"#
+        )?;
     }
     writeln!(out, "]")
 }
@@ -244,7 +303,10 @@ fn items_xml(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<?xml version=\"1.0\"?>\n<items>")?;
     for i in 0..120_000 {
         let (name, place, amount) = item(i);
-        writeln!(out, r#"<item id="{i}" amount="{amount}"><name>{name}</name><place>{place}</place></item>"#)?;
+        writeln!(
+            out,
+            r#"<item id="{i}" amount="{amount}"><name>{name}</name><place>{place}</place></item>"#
+        )?;
     }
     writeln!(out, "</items>")
 }
