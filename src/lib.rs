@@ -8,10 +8,39 @@ extern crate std;
 
 pub mod units;
 
-pub mod platform;
 #[cfg(feature = "hosted")]
 pub mod sync;
 
+pub mod platform;
+
 #[cfg(feature = "hosted")]
 pub mod config;
+
+#[cfg(feature = "hosted")]
+pub mod memory;
+
+#[cfg(feature = "hosted")]
+pub mod ledger;
+
+pub mod guard;
+
+#[cfg(feature = "hosted")]
+pub mod slab;
+
+// trace
+
+#[cfg(feature = "hosted")]
+pub mod heap;
+
+// leak
+
 pub mod report;
+
+// symbol
+
+#[cfg(feature = "abi")]
+pub mod abi;
+
+// arena
+
+// harness

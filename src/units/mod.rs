@@ -15,6 +15,10 @@ pub use text::{Text, parse_size};
 
 /// Bytes in an OS page on every platform the hosted heap supports.
 pub const OS_PAGE: usize = 4096;
+/// Bytes in a granule: the unit that the heap cuts its window into.
+pub const GRANULE: usize = 64 * 1024;
+/// Bytes of address space that the hosted heap's window spans.
+pub const WINDOW: usize = 1 << 40;
 /// Bytes in a kibibyte.
 pub const KIB: usize = 1 << 10;
 /// Bytes in a mebibyte.

@@ -42,24 +42,14 @@ impl Files for Disk {
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments
-        .next()
-        .expect("usage: symbolize FILE SVMA… | FILE --every N");
+    let path = arguments.next().expect("usage: symbolize FILE SVMA… | FILE --every N");
     let rest: Vec<String> = arguments.collect();
     let mut symbolizer = Symbolizer::new(Disk, &[]);
-    let module = symbolizer.add_module(Module {
-        path: path.as_bytes(),
-        ..Module::default()
-    });
+    let module = symbolizer.add_module(Module { path: path.as_bytes(), ..Module::default() });
     if let [flag, count] = &rest[..]
         && flag == "--every"
     {
-        return measure(
-            &mut symbolizer,
-            module,
-            &path,
-            count.parse().expect("a number"),
-        );
+        return measure(&mut symbolizer, module, &path, count.parse().expect("a number"));
     }
     for address in rest {
         let svma = u64::from_str_radix(address.trim_start_matches("0x"), 16).expect("hexadecimal");
@@ -78,15 +68,10 @@ fn measure(
     path: &str,
     count: u64,
 ) {
-    let image = Disk
-        .map(path.as_bytes())
-        .and_then(heapwarden_symbols::Image::parse)
-        .expect("an ELF file");
+    let image =
+        Disk.map(path.as_bytes()).and_then(heapwarden_symbols::Image::parse).expect("an ELF file");
     // The code segment is the largest one that is not the first page.
-    let code = image
-        .segments()
-        .max_by_key(|segment| segment.file_size)
-        .expect("segments");
+    let code = image.segments().max_by_key(|segment| segment.file_size).expect("segments");
     let before = TAKEN.load(Ordering::Relaxed);
     let start = Instant::now();
     let source = symbolizer.source(module);

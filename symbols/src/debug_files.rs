@@ -41,9 +41,7 @@ impl<F: Files> DebugFileFinder<F> {
         image: Option<&Image>,
         build_id: Option<&[u8]>,
     ) -> Option<&'static Image> {
-        build_id
-            .and_then(|id| self.by_build_id(id))
-            .or_else(|| self.by_debug_link(path, image?))
+        build_id.and_then(|id| self.by_build_id(id)).or_else(|| self.by_debug_link(path, image?))
     }
 
     /// The supplementary file that dwz made of the parts `debug` (at unknown
@@ -99,9 +97,7 @@ impl<F: Files> DebugFileFinder<F> {
             .flatten()
             .or_else(|| fits(&join(&[directory, b".debug", name])))
             .or_else(|| {
-                self.directories
-                    .iter()
-                    .find_map(|root| fits(&join(&[root, directory, name])))
+                self.directories.iter().find_map(|root| fits(&join(&[root, directory, name])))
             })
     }
 
@@ -112,10 +108,7 @@ impl<F: Files> DebugFileFinder<F> {
         self.open(&join(&[directory, name])).or_else(|| {
             self.directories.iter().find_map(|root| {
                 let mut place = join(&[root, b".build-id/"]);
-                push_hex(
-                    &mut place,
-                    debug.build_id().and_then(|id| id.get(..1)).unwrap_or(b"\0"),
-                );
+                push_hex(&mut place, debug.build_id().and_then(|id| id.get(..1)).unwrap_or(b"\0"));
                 self.open(&join(&[&place, name]))
                     .or_else(|| self.open(&join(&[root, directory, name])))
             })

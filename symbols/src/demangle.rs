@@ -23,9 +23,7 @@ pub fn demangle(name: &str) -> Option<String> {
     }
     let symbol = Symbol::new(name).ok()?;
     let mut text = Bounded(String::new());
-    symbol
-        .structured_demangle(&mut text, &DemangleOptions::new())
-        .ok()?;
+    symbol.structured_demangle(&mut text, &DemangleOptions::new()).ok()?;
     Some(text.0)
 }
 

@@ -34,9 +34,7 @@ impl LineTable {
         // dwz and LTO let many units share one table of abbreviations.
         dwarf.populate_abbreviations_cache(AbbreviationsCacheStrategy::Duplicates);
         let context = Context::from_dwarf(dwarf).ok()?;
-        Some(LineTable {
-            context: Box::leak(Box::new(context)),
-        })
+        Some(LineTable { context: Box::leak(Box::new(context)) })
     }
 
     /// Hands out the frames at `svma`, innermost first; none if unknown.
@@ -54,9 +52,7 @@ impl LineTable {
                 name: frame.function.map(|function| function.name.slice()),
                 file: location.and_then(|place| place.file),
                 line: location.and_then(|place| place.line),
-                column: location
-                    .and_then(|place| place.column)
-                    .filter(|&column| column != 0),
+                column: location.and_then(|place| place.column).filter(|&column| column != 0),
             });
         }
     }
@@ -64,11 +60,7 @@ impl LineTable {
 
 /// The sections that names and lines need; the rest stays packed and unread.
 fn section(image: &Image, id: SectionId) -> Result<Reader, gimli::Error> {
-    let endian = if image.is_little_endian() {
-        RunTimeEndian::Little
-    } else {
-        RunTimeEndian::Big
-    };
+    let endian = if image.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
     let bytes = match id {
         SectionId::DebugAbbrev
         | SectionId::DebugAddr

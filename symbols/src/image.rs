@@ -45,12 +45,7 @@ impl Image {
     pub fn segments(&self) -> impl Iterator<Item = Segment> + '_ {
         self.file.segments().map(|segment| {
             let (file_offset, file_size) = segment.file_range();
-            Segment {
-                svma: segment.address(),
-                memory_size: segment.size(),
-                file_offset,
-                file_size,
-            }
+            Segment { svma: segment.address(), memory_size: segment.size(), file_offset, file_size }
         })
     }
 
@@ -71,9 +66,7 @@ impl Image {
             // on it belongs to the segment that starts on it.
             .max_by_key(page)
             .map(|segment| {
-                let svma = segment
-                    .svma
-                    .wrapping_add(offset.wrapping_sub(segment.file_offset));
+                let svma = segment.svma.wrapping_add(offset.wrapping_sub(segment.file_offset));
                 start.wrapping_sub(svma)
             })
     }

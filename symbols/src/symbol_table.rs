@@ -111,26 +111,23 @@ impl SymbolTable {
     }
 
     fn each(&self, wanted: Kind) -> impl Iterator<Item = Entry> + '_ {
-        self.tables
-            .iter()
-            .zip(0u8..)
-            .flat_map(move |(table, number)| {
-                let arm = table.image.is_arm();
-                let symbols = table.symbols().into_iter().flatten();
-                symbols.filter_map(move |symbol| {
-                    (kind(table.image, &symbol)? == wanted).then_some(())?;
-                    let SymbolFlags::Elf { st_info, .. } = symbol.flags() else {
-                        return None;
-                    };
-                    Some(Entry {
-                        svma: start(&symbol, arm, wanted),
-                        size: symbol.size(),
-                        symbol: u32::try_from(symbol.index().0).ok()?,
-                        table: number,
-                        local: st_info.st_bind() == STB_LOCAL,
-                    })
+        self.tables.iter().zip(0u8..).flat_map(move |(table, number)| {
+            let arm = table.image.is_arm();
+            let symbols = table.symbols().into_iter().flatten();
+            symbols.filter_map(move |symbol| {
+                (kind(table.image, &symbol)? == wanted).then_some(())?;
+                let SymbolFlags::Elf { st_info, .. } = symbol.flags() else {
+                    return None;
+                };
+                Some(Entry {
+                    svma: start(&symbol, arm, wanted),
+                    size: symbol.size(),
+                    symbol: u32::try_from(symbol.index().0).ok()?,
+                    table: number,
+                    local: st_info.st_bind() == STB_LOCAL,
                 })
             })
+        })
     }
 
     fn lookup(&self, entries: &[Entry], svma: u64) -> Option<Symbol> {
@@ -138,12 +135,7 @@ impl SymbolTable {
         let before = entries.get(..after)?;
         let nearest = before.last()?;
         let covers = |entry: &&Entry| svma - entry.svma < entry.size;
-        let start = before
-            .iter()
-            .rev()
-            .take(WALK)
-            .find(covers)
-            .map(|entry| entry.svma);
+        let start = before.iter().rev().take(WALK).find(covers).map(|entry| entry.svma);
         let sized = start.is_some();
         let start = start.unwrap_or(nearest.svma);
         let best = before
@@ -161,33 +153,21 @@ impl SymbolTable {
             })
             .filter_map(|entry| Some((entry, self.name(entry)?)))
             .min_by_key(|(entry, name)| rank(entry, name))?;
-        Some(Symbol {
-            raw_name: best.1,
-            svma: best.0.svma,
-            size: best.0.size,
-        })
+        Some(Symbol { raw_name: best.1, svma: best.0.svma, size: best.0.size })
     }
 
     fn name(&self, entry: &Entry) -> Option<&'static str> {
         let symbols = self.tables.get(usize::from(entry.table))?.symbol_table()?;
-        let symbol = symbols
-            .symbol_by_index(SymbolIndex(entry.symbol as usize))
-            .ok()?;
+        let symbol = symbols.symbol_by_index(SymbolIndex(entry.symbol as usize)).ok()?;
         text(symbol.name_bytes().ok()?)
     }
 
     fn same_section(&self, entry: &Entry, svma: u64) -> bool {
         let inside = || {
             let table = self.tables.get(usize::from(entry.table))?;
-            let symbol = table
-                .symbol_table()?
-                .symbol_by_index(SymbolIndex(entry.symbol as usize))
-                .ok()?;
-            let section = table
-                .image
-                .file()
-                .section_by_index(symbol.section_index()?)
-                .ok()?;
+            let symbol =
+                table.symbol_table()?.symbol_by_index(SymbolIndex(entry.symbol as usize)).ok()?;
+            let section = table.image.file().section_by_index(symbol.section_index()?).ok()?;
             Some(svma.wrapping_sub(section.address()) < section.size())
         };
         inside().unwrap_or(false)
@@ -199,20 +179,12 @@ impl Table {
         &self,
     ) -> Option<impl ObjectSymbolTable<'static, Symbol: ObjectSymbol<'static>>> {
         let file = self.image.file();
-        if self.dynamic {
-            file.dynamic_symbol_table()
-        } else {
-            file.symbol_table()
-        }
+        if self.dynamic { file.dynamic_symbol_table() } else { file.symbol_table() }
     }
 
     fn symbols(&self) -> Option<impl Iterator<Item = impl ObjectSymbol<'static>>> {
         let file = self.image.file();
-        Some(if self.dynamic {
-            file.dynamic_symbols()
-        } else {
-            file.symbols()
-        })
+        Some(if self.dynamic { file.dynamic_symbols() } else { file.symbols() })
     }
 }
 
@@ -228,10 +200,7 @@ fn kind<'data>(image: &Image, symbol: &impl ObjectSymbol<'data>) -> Option<Kind>
         STT_FUNC | STT_GNU_IFUNC => Some(Kind::Function),
         STT_OBJECT | STT_COMMON if symbol.size() != 0 => Some(Kind::Data),
         STT_NOTYPE => {
-            let section = image
-                .file()
-                .section_by_index(symbol.section_index()?)
-                .ok()?;
+            let section = image.file().section_by_index(symbol.section_index()?).ok()?;
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
                 return None;
             };
@@ -255,11 +224,8 @@ fn start<'data>(symbol: &impl ObjectSymbol<'data>, arm: bool, kind: Kind) -> u64
 /// Order of preference among aliases, best first.
 fn rank<'name>(entry: &Entry, name: &'name str) -> (usize, bool, usize, &'name str) {
     let mangled = name.starts_with("_Z") || name.starts_with("_R");
-    let underscores = if mangled {
-        0
-    } else {
-        name.bytes().take_while(|&byte| byte == b'_').count()
-    };
+    let underscores =
+        if mangled { 0 } else { name.bytes().take_while(|&byte| byte == b'_').count() };
     (underscores, entry.local, name.len(), name)
 }
 

@@ -144,10 +144,7 @@ impl<F: Files> Symbolizer<F> {
         let holds = |module: &LoadedModule| module.addresses.contains(&address);
         let index = self.modules.iter().rposition(holds)?;
         let module = self.modules.get(index)?;
-        Some((
-            ModuleId(index as u32),
-            address.wrapping_sub(module.load_bias),
-        ))
+        Some((ModuleId(index as u32), address.wrapping_sub(module.load_bias)))
     }
 
     /// The frames at an address of the process; see [`Symbolizer::resolve`].
@@ -200,9 +197,7 @@ impl<F: Files> Symbolizer<F> {
     }
 
     fn object(&self, module: ModuleId) -> Option<u32> {
-        self.modules
-            .get(module.0 as usize)
-            .map(|module| module.object)
+        self.modules.get(module.0 as usize).map(|module| module.object)
     }
 
     fn opened(&mut self, object: u32) -> Option<&mut Opened> {
@@ -233,9 +228,7 @@ impl<F: Files> Symbolizer<F> {
         if let Some(lines) = self.lines(object) {
             lines.frames(svma, |frame| raw.push(frame));
         }
-        let symbol = self
-            .opened(object)
-            .and_then(|opened| opened.symbols.function_at(svma));
+        let symbol = self.opened(object).and_then(|opened| opened.symbols.function_at(svma));
         if raw.is_empty() && symbol.is_some() {
             raw.push(RawFrame::default());
         }
@@ -328,10 +321,6 @@ impl Opened {
             (None, None, None) if other_file => Source::OtherFile,
             (None, None, None) => Source::NoFile,
         };
-        Opened {
-            source,
-            debug,
-            symbols,
-        }
+        Opened { source, debug, symbols }
     }
 }

@@ -1,0 +1,16 @@
+//! Guard: the bytes around and inside blocks that nobody may write.
+//!
+//! One pattern serves as guard and as poison: a slot's unused bytes and a
+//! free slot's bytes all hold the slot's word, so malloc that takes a
+//! verified slot has its guard in place and stores nothing for it.
+//!
+//! Invariant: outside a live block's own bytes, every covered byte of a slab
+//! holds its slot's pattern.
+
+mod pattern;
+mod poison;
+mod violation;
+
+pub use pattern::{GUARD_BYTES, Pattern};
+pub use poison::{EDGE, Tier, fill, first_difference, first_guard_difference, verify};
+pub use violation::{Violation, ViolationKind};

@@ -1,0 +1,350 @@
+//! Filling memory with a slot's word, and verifying that it is still there.
+//!
+//! Two tiers by slot size: *whole* (every byte) up to [`Tier::WHOLE_LIMIT`],
+//! *edges* above (the first and last 128 bytes and one word of each 64
+//! bytes). Loops that end after a data-dependent number of rounds cost a
+//! mispredicted branch a call, so sizes up to 256 bytes are done by
+//! overlapping vectors in four steps (the way memcpy does it).
+//!
+//! Slots start and end at multiples of 16.
+
+use super::pattern::Pattern;
+
+/// Bytes at each end of a large free block that are covered whole.
+pub const EDGE: usize = 128;
+
+/// How much of a free slot is covered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    /// Every byte.
+    Whole,
+    /// The first and last [`EDGE`] bytes, and one word of each 64 bytes.
+    Edges,
+}
+
+impl Tier {
+    /// The largest slot that is covered whole by default: it holds 1 KiB
+    /// blocks and their guard.
+    pub const WHOLE_LIMIT: usize = 1152;
+
+    /// The default for slots of `bytes` bytes.
+    #[inline(always)]
+    pub const fn of(bytes: usize) -> Tier {
+        if bytes <= Tier::WHOLE_LIMIT { Tier::Whole } else { Tier::Edges }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod vector {
+    pub use core::arch::x86_64::__m128i as Vector;
+    use core::arch::x86_64::*;
+
+    #[inline(always)]
+    pub fn broadcast(word: u64) -> Vector {
+        // SAFETY: SSE2 is part of x86_64.
+        unsafe { _mm_set1_epi64x(word as i64) }
+    }
+    /// # Safety
+    /// 16 bytes at `at` are readable.
+    #[inline(always)]
+    pub unsafe fn difference(at: *const u8, want: Vector) -> Vector {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_xor_si128(_mm_loadu_si128(at.cast()), want) }
+    }
+    /// # Safety
+    /// 16 bytes at `at` are writable.
+    #[inline(always)]
+    pub unsafe fn store(at: *mut u8, value: Vector) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_storeu_si128(at.cast(), value) }
+    }
+    #[inline(always)]
+    pub fn or(a: Vector, b: Vector) -> Vector {
+        // SAFETY: SSE2 is part of x86_64.
+        unsafe { _mm_or_si128(a, b) }
+    }
+    #[inline(always)]
+    pub fn is_zero(a: Vector) -> bool {
+        // SAFETY: SSE2 is part of x86_64.
+        unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128())) == 0xffff }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod vector {
+    pub type Vector = u128;
+    #[inline(always)]
+    pub fn broadcast(word: u64) -> Vector {
+        (word as u128) << 64 | word as u128
+    }
+    /// # Safety
+    /// 16 bytes at `at` are readable.
+    #[inline(always)]
+    pub unsafe fn difference(at: *const u8, want: Vector) -> Vector {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<u128>().read_unaligned() ^ want }
+    }
+    /// # Safety
+    /// 16 bytes at `at` are writable.
+    #[inline(always)]
+    pub unsafe fn store(at: *mut u8, value: Vector) {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<u128>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    pub fn or(a: Vector, b: Vector) -> Vector {
+        a | b
+    }
+    #[inline(always)]
+    pub fn is_zero(a: Vector) -> bool {
+        a == 0
+    }
+}
+
+use vector::{broadcast, difference, is_zero, or, store};
+
+/// Fills the slot at `start` with its word, as far as `tier` covers it.
+///
+/// # Safety
+/// `bytes` (a multiple of 16, at least 32) bytes at `start` (a multiple of 16)
+/// are writable and hold nothing that is needed.
+#[inline(always)]
+pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
+    let value = broadcast(pattern.0);
+    let at = start as *mut u8;
+    // SAFETY: every store below lies within `bytes` of `start`.
+    unsafe {
+        if bytes <= 64 {
+            store(at, value);
+            store(at.add(16), value);
+            store(at.add(bytes - 32), value);
+            store(at.add(bytes - 16), value);
+        } else if bytes <= 128 {
+            fill_pairs::<2>(at, bytes, value);
+        } else if bytes <= 256 {
+            fill_pairs::<4>(at, bytes, value);
+        } else if tier == Tier::Whole {
+            fill_run(at, bytes, value);
+        } else {
+            fill_run(at, EDGE, value);
+            fill_run(at.add(bytes - EDGE), EDGE, value);
+            let mut offset = EDGE;
+            while offset < bytes - EDGE {
+                at.add(offset).cast::<u64>().write(pattern.0);
+                offset += 64;
+            }
+        }
+    }
+}
+
+/// `2 * N` blocks of 32 bytes, from both ends, overlapping in the middle.
+///
+/// # Safety
+/// As [`fill`], with `bytes >= 32 * N`.
+#[inline(always)]
+unsafe fn fill_pairs<const N: usize>(at: *mut u8, bytes: usize, value: vector::Vector) {
+    for i in 0..N {
+        // SAFETY: 32 * N <= bytes.
+        unsafe {
+            store(at.add(i * 32), value);
+            store(at.add(i * 32 + 16), value);
+            store(at.add(bytes - i * 32 - 32), value);
+            store(at.add(bytes - i * 32 - 16), value);
+        }
+    }
+}
+
+/// # Safety
+/// As [`fill`], with `bytes >= 64`.
+#[inline(always)]
+unsafe fn fill_run(at: *mut u8, bytes: usize, value: vector::Vector) {
+    let mut offset = 0;
+    // SAFETY: whole lines below the last one, which ends at `bytes`.
+    unsafe {
+        while offset < bytes - 64 {
+            fill_pairs::<1>(at.add(offset), 64, value);
+            offset += 64;
+        }
+        fill_pairs::<1>(at.add(bytes - 64), 64, value);
+    }
+}
+
+/// Whether the slot at `start` still holds its word wherever `tier` covers it.
+///
+/// # Safety
+/// `bytes` (a multiple of 16, at least 32) bytes at `start` (a multiple of 16)
+/// are readable.
+#[inline(always)]
+pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -> bool {
+    let want = broadcast(pattern.0);
+    let at = start as *const u8;
+    // SAFETY: every load below lies within `bytes` of `start`.
+    unsafe {
+        if bytes <= 64 {
+            let a = or(difference(at, want), difference(at.add(16), want));
+            let b = or(difference(at.add(bytes - 32), want), difference(at.add(bytes - 16), want));
+            is_zero(or(a, b))
+        } else if bytes <= 128 {
+            is_zero(differ_pairs::<2>(at, bytes, want))
+        } else if bytes <= 256 {
+            is_zero(differ_pairs::<4>(at, bytes, want))
+        } else if tier == Tier::Whole {
+            is_zero(differ_run(at, bytes, want))
+        } else {
+            let mut sum = 0;
+            let mut offset = EDGE;
+            while offset < bytes - EDGE {
+                sum |= at.add(offset).cast::<u64>().read() ^ pattern.0;
+                offset += 64;
+            }
+            sum == 0
+                && is_zero(or(
+                    differ_run(at, EDGE, want),
+                    differ_run(at.add(bytes - EDGE), EDGE, want),
+                ))
+        }
+    }
+}
+
+/// # Safety
+/// As [`verify`], with `bytes >= 32 * N`.
+#[inline(always)]
+unsafe fn differ_pairs<const N: usize>(
+    at: *const u8,
+    bytes: usize,
+    want: vector::Vector,
+) -> vector::Vector {
+    let mut sum = broadcast(0);
+    for i in 0..N {
+        // SAFETY: 32 * N <= bytes.
+        unsafe {
+            let a = or(difference(at.add(i * 32), want), difference(at.add(i * 32 + 16), want));
+            let b = or(
+                difference(at.add(bytes - i * 32 - 32), want),
+                difference(at.add(bytes - i * 32 - 16), want),
+            );
+            sum = or(sum, or(a, b));
+        }
+    }
+    sum
+}
+
+/// # Safety
+/// As [`verify`], with `bytes >= 64`.
+#[inline(always)]
+unsafe fn differ_run(at: *const u8, bytes: usize, want: vector::Vector) -> vector::Vector {
+    let mut sum = broadcast(0);
+    let mut offset = 0;
+    // SAFETY: whole lines below the last one, which ends at `bytes`.
+    unsafe {
+        while offset < bytes - 64 {
+            sum = or(sum, differ_pairs::<1>(at.add(offset), 64, want));
+            offset += 64;
+        }
+        or(sum, differ_pairs::<1>(at.add(bytes - 64), 64, want))
+    }
+}
+
+/// The first covered byte of a free slot that differs, and how many covered
+/// bytes differ in all: for the report, after [`verify`] failed.
+///
+/// # Safety
+/// As [`verify`].
+pub unsafe fn first_difference(
+    start: usize,
+    bytes: usize,
+    pattern: Pattern,
+    tier: Tier,
+) -> Option<(usize, usize)> {
+    let covered = |offset: usize| {
+        tier == Tier::Whole || offset < EDGE || offset >= bytes - EDGE || offset & 63 < 8
+    };
+    // SAFETY: the caller's promise; offsets stay below `bytes`.
+    unsafe { count(start, (0..bytes).filter(|&offset| covered(offset)), pattern) }
+}
+
+/// The first byte of the guard `[start + from, start + to)` that differs, and
+/// how many do.
+///
+/// # Safety
+/// Those bytes are readable.
+pub unsafe fn first_guard_difference(
+    start: usize,
+    from: usize,
+    to: usize,
+    pattern: Pattern,
+) -> Option<(usize, usize)> {
+    // SAFETY: the caller's promise.
+    unsafe { count(start, from..to, pattern) }
+}
+
+/// # Safety
+/// The bytes at `start` plus each offset are readable.
+unsafe fn count(
+    start: usize,
+    offsets: impl Iterator<Item = usize>,
+    pattern: Pattern,
+) -> Option<(usize, usize)> {
+    let mut found = None;
+    for offset in offsets {
+        let address = start + offset;
+        // SAFETY: the caller's promise.
+        if unsafe { (address as *const u8).read_volatile() } != pattern.byte(address) {
+            let (first, changed) = found.unwrap_or((address, 0));
+            found = Some((first, changed + 1));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec;
+
+    #[repr(align(64))]
+    struct Buffer([u8; 8192]);
+
+    #[test]
+    fn each_covered_byte_of_each_size_is_guarded_and_no_other_is_touched() {
+        let pattern = Pattern::at(0x4_3210);
+        for bytes in (32..=1600).step_by(16).chain([2048, 4096, 8000]) {
+            for tier in [Tier::of(bytes), Tier::Whole] {
+                let mut buffer = std::boxed::Box::new(Buffer([0; 8192]));
+                let start = buffer.0.as_mut_ptr() as usize + 64;
+                // SAFETY: the slot lies inside the buffer.
+                unsafe { fill(start, bytes, pattern, tier) };
+                assert!(
+                    buffer.0[..64].iter().chain(&buffer.0[64 + bytes..]).all(|&byte| byte == 0)
+                );
+                let mut covered = vec![];
+                for offset in 0..bytes {
+                    let old = buffer.0[64 + offset];
+                    buffer.0[64 + offset] = !old;
+                    // SAFETY: as above.
+                    unsafe {
+                        let whole = verify(start, bytes, pattern, tier);
+                        let found = first_difference(start, bytes, pattern, tier);
+                        if whole {
+                            assert_eq!(found, None, "{bytes} {offset}");
+                        } else {
+                            assert_eq!(found, Some((start + offset, 1)));
+                            covered.push(offset);
+                        }
+                    }
+                    buffer.0[64 + offset] = old;
+                }
+                // SAFETY: as above.
+                assert!(unsafe { verify(start, bytes, pattern, tier) });
+                let expected = (0..bytes).filter(|&offset| {
+                    tier == Tier::Whole
+                        || offset < EDGE
+                        || offset >= bytes - EDGE
+                        || offset & 63 < 8
+                });
+                assert_eq!(covered, expected.collect::<vec::Vec<_>>(), "{bytes} {tier:?}");
+            }
+        }
+    }
+}

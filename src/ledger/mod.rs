@@ -1,0 +1,16 @@
+//! Ledger: who owns each block.
+//!
+//! Every slot has one word, its *block record*: state, family, slack (so the
+//! size asked for), the call stack that made it, and a *stamp*. The stamp
+//! names an entry in the epoch log, which knows the thread and the time: so
+//! eight bytes a block tell size, family, stack, thread and age.
+//!
+//! Invariant: a record changes state only along
+//! `Free → Live → Held → Free`, and only the thread that owns the transition
+//! (malloc's caller, free's caller, the slab's owner) writes it.
+
+mod epochs;
+mod record;
+
+pub use epochs::{Epoch, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with};
+pub use record::{Record, State};

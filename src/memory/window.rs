@@ -1,0 +1,148 @@
+//! The window itself: where it lies, how far it is mapped, how it grows.
+
+use super::granule::Granule;
+use crate::platform::{Access, Host, OsError, Platform, ticks};
+use crate::units::{GIB, GRANULE, MIB, WINDOW, align_up};
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Bytes of address space for the granule table, right below the window.
+pub const TABLE_BYTES: usize = WINDOW / GRANULE * size_of::<Granule>();
+/// Bytes of address space for metadata, below the table.
+pub(super) const METADATA_BYTES: usize = 62 * GIB;
+
+const LOWEST: usize = 2 << 40;
+const PLACES: usize = 160;
+const PLACE: usize = 64 * GIB;
+const TABLE_STEP: usize = 64 * 1024;
+
+/// The process's one window. Its numbers are read by the fast paths.
+pub struct Window {
+    base: AtomicUsize,
+    extent: AtomicUsize,
+    table_mapped: AtomicUsize,
+}
+
+static THE: Window = Window {
+    base: AtomicUsize::new(0),
+    extent: AtomicUsize::new(0),
+    table_mapped: AtomicUsize::new(0),
+};
+
+impl Window {
+    /// First address of the window; 0 until [`Window::settle`].
+    #[inline(always)]
+    pub fn base() -> usize {
+        THE.base.load(Relaxed)
+    }
+
+    /// Bytes from the base that may belong to the heap.
+    #[inline(always)]
+    pub fn extent() -> usize {
+        THE.extent.load(Relaxed)
+    }
+
+    /// Whether `address` is in the part of the window that has granules.
+    #[inline(always)]
+    pub fn contains(address: usize) -> bool {
+        address.wrapping_sub(Window::base()) < Window::extent()
+    }
+
+    /// Whether `address` is the heap's or its metadata's.
+    pub fn is_own(address: usize) -> bool {
+        let base = Window::base();
+        base != 0
+            && address.wrapping_sub(base - TABLE_BYTES - METADATA_BYTES)
+                < TABLE_BYTES + METADATA_BYTES + WINDOW
+    }
+
+    /// The granule that holds the byte `offset` bytes after the base.
+    #[inline(always)]
+    pub fn granule_at(offset: usize) -> *mut Granule {
+        (Window::base() - TABLE_BYTES + (offset >> 16) * size_of::<Granule>()) as *mut Granule
+    }
+
+    /// The granule with this index.
+    #[inline(always)]
+    pub fn granule(index: u32) -> *mut Granule {
+        Window::granule_at(index as usize * GRANULE)
+    }
+
+    /// The index of a granule.
+    #[inline(always)]
+    pub fn index_of(granule: *const Granule) -> u32 {
+        ((granule as usize - (Window::base() - TABLE_BYTES)) / size_of::<Granule>()) as u32
+    }
+
+    /// The first address of the granule with this index.
+    #[inline(always)]
+    pub fn address_of(index: u32) -> usize {
+        Window::base() + index as usize * GRANULE
+    }
+
+    /// Chooses where the window lies; later calls change nothing. The place
+    /// is random (one of 160), below 16 TiB so that Valgrind can follow.
+    pub fn settle() {
+        if THE.base.load(Acquire) != 0 {
+            return;
+        }
+        let noise = ticks().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let base = LOWEST + (noise as usize % PLACES) * PLACE;
+        let _ = THE.base.compare_exchange(0, base, Release, Relaxed);
+    }
+
+    /// Maps more granules, at least `wanted`; the first one's index and how
+    /// many. The caller holds the lock of the runs.
+    pub(super) fn grow(wanted: u32) -> Result<(u32, u32), OsError> {
+        let needed = wanted as usize * GRANULE;
+        let generous =
+            align_up(needed.max((Window::extent() / 8).clamp(2 * MIB, 64 * MIB)), 2 * MIB);
+        Window::grow_by(generous).or_else(|_| Window::grow_by(needed))
+    }
+
+    fn grow_by(bytes: usize) -> Result<(u32, u32), OsError> {
+        let mut last = OsError(12);
+        let mut start = Window::extent();
+        for attempt in 0..64 {
+            if start + bytes > WINDOW {
+                break;
+            }
+            Window::map_table(start + bytes)?;
+            match Host::map_at(Window::base() + start, bytes, Access::ReadWrite) {
+                Ok(()) => {
+                    THE.extent.store(start + bytes, Release);
+                    return Ok(((start / GRANULE) as u32, (bytes / GRANULE) as u32));
+                }
+                // Somebody else's mapping lies in the way: step over it. What
+                // is stepped over stays `Kind::Free` outside every run.
+                Err(OsError(17)) => start += (2 * MIB) << attempt.min(9),
+                Err(error) => {
+                    last = error;
+                    break;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn map_table(extent: usize) -> Result<(), OsError> {
+        let needed = align_up(extent / GRANULE * size_of::<Granule>(), TABLE_STEP);
+        let mapped = THE.table_mapped.load(Relaxed);
+        if needed > mapped {
+            Host::map_at(
+                Window::base() - TABLE_BYTES + mapped,
+                needed - mapped,
+                Access::ReadWrite,
+            )?;
+            THE.table_mapped.store(needed, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the granule table that are mapped.
+    pub fn table_bytes() -> usize {
+        THE.table_mapped.load(Relaxed)
+    }
+}
