@@ -10,20 +10,33 @@
 
 use crate::units::StackId;
 
-/// How many frames a stack gave, and whether it goes to its end.
+/// One place in code, as a stack holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Code {
+    /// A return address in a stack; one less where names are looked up.
+    pub address: usize,
+    /// The caller's number of the module that was there when the stack was
+    /// captured (another may be there now); 0 = unknown.
+    pub module: u16,
+}
+
+/// How a stack ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Depth {
-    /// Frames written.
-    pub frames: usize,
-    /// The outermost frame is the thread's first function (or `stack_depth`
-    /// was reached); `false`: the walk broke off before.
-    pub complete: bool,
+pub enum End {
+    /// With the thread's first function.
+    #[default]
+    Complete,
+    /// There were more frames than were kept (`stack_depth`).
+    Truncated,
+    /// The walk could not go on.
+    Broken,
 }
 
 /// Turns stack ids into return addresses. May be called in a signal handler.
 pub trait Stacks: Sync {
-    /// Writes the return addresses of `stack` into `frames`, innermost first.
-    fn frames(&self, stack: StackId, frames: &mut [usize]) -> Depth;
+    /// Writes the return addresses of `stack` into `frames`, innermost first;
+    /// how many, and how the stack ended.
+    fn frames(&self, stack: StackId, frames: &mut [Code]) -> (usize, End);
 }
 
 /// One function at an address.
@@ -56,12 +69,13 @@ pub struct Place<'a> {
 pub trait Names: Sync {
     /// Looks all of `addresses` up at once, so that `at` knows them; called
     /// before records are rendered. Does nothing by default.
-    fn prepare(&self, addresses: &[usize]) {
-        let _ = addresses;
+    /// The addresses are already minus one, as in `at`.
+    fn prepare(&self, codes: &mut dyn Iterator<Item = Code>) {
+        let _ = codes;
     }
-    /// Calls `visit` for each function at `address` (already minus one),
+    /// Calls `visit` for each function at `code` (already minus one),
     /// innermost first; not at all if none is known.
-    fn at(&self, address: usize, visit: &mut dyn FnMut(&Frame<'_>));
-    /// Calls `visit` with the file that `address` lies in, if it is known.
-    fn place(&self, address: usize, visit: &mut dyn FnMut(&Place<'_>));
+    fn at(&self, code: Code, visit: &mut dyn FnMut(&Frame<'_>));
+    /// Calls `visit` with the file that `code` lies in, if it is known.
+    fn place(&self, code: Code, visit: &mut dyn FnMut(&Place<'_>));
 }
