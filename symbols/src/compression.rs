@@ -10,10 +10,9 @@ use miniz_oxide::inflate::{TINFLStatus, core as inflate};
 use object::{CompressedData, CompressionFormat};
 use xz4rust::{XzDecoder, XzNextBlockResult};
 
-/// Deflate cannot expand a byte to more than this (zlib's technical notes).
-const DEFLATE_MAX_RATIO: u64 = 1032;
-/// No debug section in the field comes near this; zstd itself has no bound.
-const SECTION_MAX: u64 = 4 << 30;
+/// Deflate cannot expand a byte to more than this (zlib's technical notes). Zstd
+/// can, but no compiler's output is so dull: the same bound keeps it honest.
+const RATIO_MAX: u64 = 1032;
 /// Window that a zstd frame may ask for; `zstd -19` asks for 8 MiB.
 const ZSTD_WINDOW_MAX: u64 = 128 << 20;
 /// Dictionary that an xz stream may ask for; `xz -9` asks for 64 MiB.
@@ -23,24 +22,19 @@ const XZ_OUTPUT_MAX: usize = 256 << 20;
 
 /// The plain bytes of a section; borrowed where they were plain already.
 pub(crate) fn section(data: CompressedData<'static>) -> Option<&'static [u8]> {
-    let size = data.uncompressed_size;
     let packed = data.data;
+    let bound = (packed.len() as u64).saturating_mul(RATIO_MAX);
+    let honest = || (data.uncompressed_size <= bound).then_some(data.uncompressed_size);
     match data.format {
         CompressionFormat::None => Some(packed),
-        CompressionFormat::Zlib => {
-            let bound = (packed.len() as u64).saturating_mul(DEFLATE_MAX_RATIO);
-            zlib(packed, buffer((size <= bound).then_some(size)?)?)
-        }
-        CompressionFormat::Zstandard => zstd(packed, buffer(size)?),
+        CompressionFormat::Zlib => zlib(packed, buffer(honest()?)?),
+        CompressionFormat::Zstandard => zstd(packed, buffer(honest()?)?),
         _ => None,
     }
 }
 
 /// `size` zeroed bytes, or `None` where there is no memory for them.
 fn buffer(size: u64) -> Option<Vec<u8>> {
-    if size > SECTION_MAX {
-        return None;
-    }
     let size = usize::try_from(size).ok()?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size).ok()?;

@@ -4,8 +4,9 @@
 //! when asked for. 32 and 64 bit, both byte orders.
 
 use crate::compression;
+use alloc::string::String;
 use object::read::elf::{ElfFile32, ElfFile64};
-use object::{Architecture, Endianness, File, Object, ObjectSection, ObjectSegment};
+use object::{Architecture, Endianness, File, Object, ObjectSection, ObjectSegment, Section};
 
 /// A parsed ELF file (program, shared object, or separate debug file).
 pub struct Image {
@@ -73,10 +74,11 @@ impl Image {
 
     /// The plain bytes of a section, unpacked if it was compressed.
     ///
-    /// Each call on a compressed section unpacks it again, into memory that is
-    /// never freed. `None` if it is absent, empty, or damaged.
+    /// A section `.debug_x` may also be there as `.zdebug_x`, the packed form of
+    /// old. Each call on a compressed section unpacks it again, into memory that
+    /// is never freed. `None` if it is absent, empty, or damaged.
     pub fn section(&self, name: &str) -> Option<&'static [u8]> {
-        let section = self.file.section_by_name(name)?;
+        let section = self.find_section(name)?;
         let data = compression::section(section.compressed_data().ok()?)?;
         (!data.is_empty()).then_some(data)
     }
@@ -84,10 +86,17 @@ impl Image {
     /// Whether a section of that name holds bytes in this file (in a separate
     /// debug file the code sections are there, but hold none).
     pub(crate) fn has_section(&self, name: &str) -> bool {
-        self.file
-            .section_by_name(name)
+        self.find_section(name)
             .and_then(|section| section.file_range())
             .is_some_and(|(_, size)| size != 0)
+    }
+
+    fn find_section(&self, name: &str) -> Option<Section<'static, '_>> {
+        self.file.section_by_name(name).or_else(|| {
+            let debug = name.strip_prefix(".debug_")?;
+            let packed = String::from(".zdebug_") + debug;
+            self.file.section_by_name(&packed)
+        })
     }
 
     /// Name and checksum of the separate debug file (`.gnu_debuglink`).

@@ -265,16 +265,18 @@ impl<F: Files> Symbolizer<F> {
     }
 }
 
-/// DWARF knows the function, but gives some C++ ones (lambdas, clones) only
-/// their short name; the linker knows those in full.
+/// DWARF names the function at hand, but gives some C++ ones (lambdas) only
+/// their short name, and libc's an inner one (`__GI_abort`, `_IO_puts`); the
+/// linker knows the names in full, and the one that programs call.
 fn best_name(dwarf: Option<&'static [u8]>, symbol: Option<Symbol>) -> Option<&'static str> {
     let symbol = symbol.map(|symbol| symbol.raw_name);
-    let mangled = |name: &&str| name.starts_with("_Z") || name.starts_with("_R");
-    match dwarf.filter(|name| !name.is_empty()) {
-        None => symbol,
-        Some(name) if name.starts_with(b"_Z") || name.starts_with(b"_R") => Some(text(name)),
-        Some(name) => Some(symbol.filter(mangled).unwrap_or_else(|| text(name))),
-    }
+    let Some(name) = dwarf.filter(|name| !name.is_empty()).map(text) else {
+        return symbol;
+    };
+    let mangled = |name: &str| name.starts_with("_Z") || name.starts_with("_R");
+    let inner = name.starts_with('_');
+    let better = |symbol: &&str| mangled(symbol) || (inner && !symbol.starts_with('_'));
+    Some(symbol.filter(|symbol| !mangled(name) && better(symbol)).unwrap_or(name))
 }
 
 /// Borrowed where it is UTF-8, as it nearly always is.
@@ -291,8 +293,7 @@ impl Opened {
         let own = found.filter(|image| !replaced(image));
         let build_id = build_id.or(own.and_then(Image::build_id));
 
-        let has_dwarf =
-            |image: &&Image| image.has_section(".debug_info") || image.has_section(".zdebug_info");
+        let has_dwarf = |image: &&Image| image.has_section(".debug_info");
         let own_dwarf = own.filter(has_dwarf);
         let separate = match own_dwarf {
             Some(_) => None,
