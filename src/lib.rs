@@ -27,7 +27,8 @@ pub mod guard;
 #[cfg(feature = "hosted")]
 pub mod slab;
 
-// trace
+#[cfg(all(feature = "hosted", target_arch = "x86_64"))]
+pub mod trace;
 
 #[cfg(feature = "hosted")]
 pub mod heap;

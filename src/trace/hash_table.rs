@@ -1,0 +1,221 @@
+//! The one hash table of this room: words that are found without a lock.
+//!
+//! ```text
+//!   Header { mask, used }  | word | word | word | …        (mask + 1 places)
+//! ```
+//!
+//! Open addressing with linear probing; 0 is an empty place; places fill and
+//! are never emptied. Growth copies into a table twice as large and retires
+//! the old one. A word that another thread adds while the copy runs may be
+//! lost: its owner then adds it again. The rooms above make that harmless.
+//!
+//! Invariant: `find` and `insert` never wait; the table is at most three
+//! quarters full.
+
+use super::tables;
+use core::ptr::NonNull;
+use core::sync::atomic::{
+    AtomicPtr, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// A word type that can sit in a place, atomically.
+pub trait Place: 'static {
+    /// The word.
+    type Word: Copy + PartialEq;
+    /// The empty word: all bits zero.
+    const EMPTY: Self::Word;
+    /// Reads the place (acquire).
+    fn get(&self) -> Self::Word;
+    /// Fills an empty place; what is there instead if it was not empty.
+    fn fill(&self, word: Self::Word) -> Result<(), Self::Word>;
+}
+
+impl Place for core::sync::atomic::AtomicU32 {
+    type Word = u32;
+    const EMPTY: u32 = 0;
+    #[inline]
+    fn get(&self) -> u32 {
+        self.load(Acquire)
+    }
+    #[inline]
+    fn fill(&self, word: u32) -> Result<(), u32> {
+        self.compare_exchange(0, word, AcqRel, Acquire).map(drop)
+    }
+}
+
+#[repr(C)]
+struct Header {
+    mask: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl Header {
+    #[inline]
+    fn mask(&self) -> usize {
+        self.mask.load(Relaxed)
+    }
+}
+
+/// A growing set of words; see the module's text. All-zero is the empty set.
+pub struct HashTable<P: Place> {
+    header: AtomicPtr<Header>,
+    growing: AtomicUsize,
+    first_places: usize,
+    places: core::marker::PhantomData<P>,
+}
+
+impl<P: Place> HashTable<P> {
+    /// An empty set that starts with `first_places` places, a power of two.
+    pub const fn new(first_places: usize) -> Self {
+        HashTable {
+            header: AtomicPtr::new(core::ptr::null_mut()),
+            growing: AtomicUsize::new(0),
+            first_places,
+            places: core::marker::PhantomData,
+        }
+    }
+
+    fn bytes(places: usize) -> usize {
+        size_of::<Header>() + places * size_of::<P>()
+    }
+
+    #[inline]
+    fn places(header: &Header) -> *const P {
+        // The places follow the header, whose size is a multiple of their alignment.
+        (&raw const *header).wrapping_add(1).cast()
+    }
+
+    #[inline]
+    fn place(header: &Header, index: usize) -> &P {
+        // SAFETY: the table was mapped with `mask + 1` places after its
+        // header and is never unmapped; the mask keeps the index inside.
+        unsafe { &*Self::places(header).add(index & header.mask()) }
+    }
+
+    #[inline]
+    fn current(&self) -> Option<&Header> {
+        // SAFETY: null or a header published by `grow`; tables stay mapped.
+        unsafe { self.header.load(Acquire).as_ref() }
+    }
+
+    /// The first word on `hash`'s path that `is_it` accepts.
+    #[inline]
+    pub fn find(&self, hash: usize, mut is_it: impl FnMut(P::Word) -> bool) -> Option<P::Word> {
+        let header = self.current()?;
+        // A header whose table was retired reads as zero: mask 0, one probe.
+        for step in 0..=header.mask() {
+            let word = Self::place(header, hash.wrapping_add(step)).get();
+            if word == P::EMPTY {
+                return None;
+            }
+            if is_it(word) {
+                return Some(word);
+            }
+        }
+        None
+    }
+
+    /// Adds `word`, not empty, at `hash`; an equal one that another thread
+    /// added meanwhile (`is_it`) is returned instead. `None`: no memory.
+    /// `rehash` gives the hash of a word that is in the table.
+    pub fn insert(
+        &self,
+        hash: usize,
+        word: P::Word,
+        mut is_it: impl FnMut(P::Word) -> bool,
+        rehash: impl Fn(P::Word) -> usize,
+    ) -> Option<P::Word> {
+        let mut header = self.current();
+        if header.is_none_or(|header| header.used.load(Relaxed) * 4 >= header.mask() * 3) {
+            self.grow(rehash);
+            header = self.current();
+        }
+        let header = header?;
+        if header.used.load(Relaxed) * 8 >= header.mask() * 7 {
+            return None;
+        }
+        for step in 0..=header.mask() {
+            let place = Self::place(header, hash.wrapping_add(step));
+            let there = match place.get() {
+                there if there != P::EMPTY => there,
+                _ => match place.fill(word) {
+                    Ok(()) => {
+                        header.used.fetch_add(1, Relaxed);
+                        return Some(word);
+                    }
+                    Err(there) => there,
+                },
+            };
+            if is_it(there) {
+                return Some(there);
+            }
+        }
+        None
+    }
+
+    /// Doubles the table, unless somebody else is about it.
+    #[cold]
+    fn grow(&self, rehash: impl Fn(P::Word) -> usize) {
+        let me = crate::platform::linux::tls::get() | 1;
+        if self.growing.compare_exchange(0, me, Acquire, Relaxed).is_err() {
+            return;
+        }
+        let old = self.current();
+        let places = old.map_or(self.first_places, |header| (header.mask() + 1) * 2);
+        if let Some(memory) = tables::map(Self::bytes(places)) {
+            let new = memory.cast::<Header>();
+            // SAFETY: freshly mapped, large enough, nobody else knows it.
+            let header = unsafe {
+                new.write(Header { mask: AtomicUsize::new(places - 1), used: AtomicUsize::new(0) });
+                new.as_ref()
+            };
+            if let Some(old) = old {
+                for index in 0..=old.mask() {
+                    let word = Self::place(old, index).get();
+                    if word != P::EMPTY {
+                        Self::put(header, rehash(word), word);
+                    }
+                }
+            }
+            self.header.store(new.as_ptr(), Release);
+            if let Some(old) = old {
+                let bytes = Self::bytes(old.mask() + 1);
+                // SAFETY: from `tables::map` with these bytes; a reader that
+                // still holds it sees empty places.
+                unsafe { tables::retire(NonNull::from(old).cast(), bytes) };
+            }
+        }
+        self.growing.store(0, Release);
+    }
+
+    fn put(header: &Header, hash: usize, word: P::Word) {
+        for step in 0..=header.mask() {
+            if Self::place(header, hash.wrapping_add(step)).fill(word).is_ok() {
+                header.used.fetch_add(1, Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// Forgets every word.
+    pub fn clear(&self) {
+        let old = self.header.swap(core::ptr::null_mut(), AcqRel);
+        // SAFETY: null or a table of ours, which stays mapped.
+        if let Some(old) = unsafe { old.as_ref() } {
+            let bytes = Self::bytes(old.mask() + 1);
+            // SAFETY: from `tables::map` with these bytes; zeros mean empty.
+            unsafe { tables::retire(NonNull::from(old).cast(), bytes) };
+        }
+    }
+
+    /// In a forked child: lets go of a growth that another thread of the
+    /// parent was at (it will never end it). `me` is the calling thread's word.
+    pub fn after_fork_in_child(&self) {
+        let me = crate::platform::linux::tls::get() | 1;
+        let holder = self.growing.load(Relaxed);
+        if holder != 0 && holder != me {
+            self.growing.store(0, Relaxed);
+        }
+    }
+}

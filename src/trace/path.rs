@@ -1,0 +1,228 @@
+//! The last path: the frames of a thread's previous capture, kept with what
+//! must still be in memory for them to be on the stack again.
+//!
+//! ```text
+//!   frames:  outermost | … | … | innermost          slots fall
+//!                 │first_check   │
+//!   checks:  (address, word) (address, word) …      in the same order
+//! ```
+//!
+//! Where a frame's caller lies is a function of the frame's return address
+//! (through its CFI row), of its place, and for some rows of rbp or of a word
+//! in the frame. So a frame's checks are: its return address; the word its CFA
+//! is loaded from, if it is; the saved rbp, if a frame further out needs that.
+//! If all checks of the frames up to the window's end hold, unwinding would
+//! find these very frames: nothing is guessed.
+//!
+//! Invariant: slots fall from frame to frame; the checks of frame `i` are
+//! those from its `first_check` up to the next frame's; each check lies above
+//! the slot of its frame.
+
+use super::cursor::Cursor;
+use super::depot;
+use super::rule::{Cfa, Rule, SavedFp, Step};
+use super::rule_table::CodeAddress;
+use crate::units::StackId;
+
+/// Frames a path keeps; a deeper stack loses its outermost ones.
+pub const FRAMES: usize = 512;
+const CHECKS: usize = 1280;
+/// Checks a frame has at most.
+const CHECKS_PER_FRAME: usize = 3;
+
+/// A frame found by a walk and not interned yet.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct FoundFrame {
+    /// The frame.
+    pub cursor: Cursor,
+    /// Its return address with its module.
+    pub code: CodeAddress,
+    /// The rule by which it is left.
+    pub rule: Rule,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Frame {
+    slot: usize,
+    fp: usize,
+    code: CodeAddress,
+    node: StackId,
+    first_check: u16,
+    /// Frames from `node` to its root: how many frames the stack id names.
+    window: u16,
+    /// Whether finding the frames further out needs rbp as it is in this frame.
+    needs_fp: bool,
+}
+
+/// A word that must be in memory.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Check {
+    /// Where, in the thread's own stack.
+    pub address: usize,
+    /// What.
+    pub word: usize,
+}
+
+/// See the module's text. All-zero is the empty path.
+#[repr(C)]
+pub struct LastPath {
+    used: usize,
+    checks_used: usize,
+    frames: [Frame; FRAMES],
+    checks: [Check; CHECKS],
+}
+
+impl LastPath {
+    /// Forgets everything.
+    #[inline]
+    pub fn clear(&mut self) {
+        (self.used, self.checks_used) = (0, 0);
+    }
+
+    /// The innermost frame's stack id.
+    #[inline]
+    pub fn stack_id(&self) -> StackId {
+        match self.used.checked_sub(1) {
+            Some(last) => self.frames[last].node,
+            None => StackId::UNKNOWN,
+        }
+    }
+
+    fn pop_to(&mut self, used: usize) {
+        if used < self.used {
+            self.checks_used = usize::from(self.frames[used].first_check);
+            self.used = used;
+        }
+    }
+
+    /// Drops the frames below `slot` (they have returned) and says whether
+    /// `cursor` is the innermost one left and all frames of its stack id are
+    /// still in place. If they are not, those inward of the outermost change
+    /// are dropped too.
+    ///
+    /// All checks left lie at or above `cursor.slot`, which the caller knows
+    /// to be on this thread's own stack.
+    #[inline]
+    pub fn meets(&mut self, cursor: &Cursor) -> bool {
+        let mut used = self.used;
+        while used > 0 && self.frames[used - 1].slot < cursor.slot {
+            used -= 1;
+        }
+        self.pop_to(used);
+        let Some(last) = used.checked_sub(1) else { return false };
+        let frame = &self.frames[last];
+        if frame.slot != cursor.slot
+            || frame.code.address() != cursor.address
+            || (frame.needs_fp && frame.fp != cursor.fp)
+        {
+            return false;
+        }
+        let window = usize::from(frame.window).min(used);
+        let from = usize::from(self.frames[used - window].first_check);
+        let checks = &self.checks[from..self.checks_used];
+        let changed = checks.iter().fold(0, |all, check| all | check.differs());
+        if changed == 0 {
+            return true;
+        }
+        self.drop_changed(from);
+        false
+    }
+
+    #[cold]
+    fn drop_changed(&mut self, from: usize) {
+        let checks = &self.checks[from..self.checks_used];
+        let Some(at) = checks.iter().position(|check| check.differs() != 0) else { return };
+        let mut used = self.used;
+        while used > 0 && usize::from(self.frames[used - 1].first_check) > from + at {
+            used -= 1;
+        }
+        self.pop_to(used.saturating_sub(1));
+    }
+
+    /// Adds a frame inward of the innermost. `root` is how the stack ends,
+    /// used when the path is empty; `kept` the number of frames a stack id
+    /// names at least, if the stack has them; `high` the end of the stack.
+    pub fn push(&mut self, found: &FoundFrame, root: StackId, kept: u16, high: usize) {
+        if self.used == FRAMES || self.checks_used + CHECKS_PER_FRAME > CHECKS {
+            self.drop_outer_half();
+        }
+        let outer = self.used.checked_sub(1).map(|last| self.frames[last]);
+        let (parent, window) = match outer {
+            None => (root, 0),
+            Some(frame) if frame.window < kept + (kept / 2).max(1) => (frame.node, frame.window),
+            Some(_) => self.rooted_anew(kept - 1),
+        };
+        let outer_fp = outer.filter(|frame| frame.needs_fp).map(|frame| frame.fp);
+        let first_check = self.checks_used as u16;
+        let cursor = &found.cursor;
+        self.check(cursor.slot, cursor.word);
+        let mut needs_fp = false;
+        if let Step::Leave(layout) = found.rule.unpack()
+            && let Some(places) = cursor.places(&layout, high)
+        {
+            needs_fp = matches!(layout.cfa, Cfa::FramePointer(_) | Cfa::LoadedFromFrame(_))
+                || matches!(layout.fp, SavedFp::AtFramePointer(_))
+                || (layout.fp == SavedFp::Same && outer_fp.is_some());
+            if places.cfa_from != 0 {
+                self.check(places.cfa_from, places.cfa);
+            }
+            if let Some(fp) = outer_fp
+                && places.saved_fp != 0
+            {
+                self.check(places.saved_fp, fp);
+            }
+        }
+        self.frames[self.used] = Frame {
+            slot: cursor.slot,
+            fp: cursor.fp,
+            code: found.code,
+            node: depot::intern(parent, found.code),
+            first_check,
+            window: window + 1,
+            needs_fp,
+        };
+        self.used += 1;
+    }
+
+    /// The innermost `count` frames as a stack of its own, cut off outward;
+    /// so a stack id never names many more frames than asked for, and deep
+    /// recursion does not grow the depot without bound.
+    fn rooted_anew(&self, count: u16) -> (StackId, u16) {
+        let from = self.used.saturating_sub(usize::from(count));
+        let frames = &self.frames[from..self.used];
+        let root = depot::ROOT_TRUNCATED;
+        let node = frames.iter().fold(root, |node, frame| depot::intern(node, frame.code));
+        (node, frames.len() as u16)
+    }
+
+    fn check(&mut self, address: usize, word: usize) {
+        self.checks[self.checks_used] = Check { address, word };
+        self.checks_used += 1;
+    }
+
+    #[cold]
+    fn drop_outer_half(&mut self) {
+        let first = self.used / 2;
+        let first_check = usize::from(self.frames[first].first_check);
+        self.checks.copy_within(first_check..self.checks_used, 0);
+        self.checks_used -= first_check;
+        self.frames.copy_within(first..self.used, 0);
+        self.used -= first;
+        let gone = first_check as u16;
+        self.frames[..self.used].iter_mut().for_each(|frame| frame.first_check -= gone);
+    }
+}
+
+impl Check {
+    /// Zero iff the word is there.
+    #[inline]
+    fn differs(&self) -> usize {
+        // SAFETY: checks are made from words read on this thread's own stack
+        // and looked at only while the stack reaches at least that deep
+        // (`meets`); that stack stays mapped as long as the thread lives.
+        unsafe { (self.address as *const usize).read_volatile() ^ self.word }
+    }
+}

@@ -1,0 +1,48 @@
+//! Zeroed memory for tables that grow and never move while they are read.
+//!
+//! Invariant: what was handed out stays mapped for the life of the process.
+//! A table that is replaced gives its pages back but keeps its addresses, so
+//! that a late reader finds zeros ("not there"), never a fault.
+
+use crate::platform::{Host, Platform};
+use crate::units::{OS_PAGE, align_up};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Maps `bytes` of zeroed memory; `None` when the system has none.
+pub fn map(bytes: usize) -> Option<NonNull<u8>> {
+    let bytes = align_up(bytes, OS_PAGE);
+    let memory = Host::map(bytes).ok()?;
+    BYTES.fetch_add(bytes, Relaxed);
+    Some(memory)
+}
+
+/// Gives the pages of a replaced table back; they read as zero from now on.
+///
+/// # Safety
+/// `memory` came from [`map`] with the same `bytes`, and zeros are a valid
+/// state for whoever still reads it.
+pub unsafe fn retire(memory: NonNull<u8>, bytes: usize) {
+    let bytes = align_up(bytes, OS_PAGE);
+    // SAFETY: ours by the caller's promise; zeros are valid for late readers.
+    let _ = unsafe { Host::decommit(memory.as_ptr() as usize, bytes) };
+    BYTES.fetch_sub(bytes, Relaxed);
+}
+
+/// Unmaps what [`map`] gave and nobody has seen.
+///
+/// # Safety
+/// `memory` came from [`map`] with the same `bytes` and was never published.
+pub unsafe fn discard(memory: NonNull<u8>, bytes: usize) {
+    let bytes = align_up(bytes, OS_PAGE);
+    // SAFETY: ours alone by the caller's promise.
+    let _ = unsafe { Host::unmap(memory.as_ptr() as usize, bytes) };
+    BYTES.fetch_sub(bytes, Relaxed);
+}
+
+/// Bytes mapped for tables and not retired.
+pub fn bytes() -> usize {
+    BYTES.load(Relaxed)
+}

@@ -1,0 +1,263 @@
+//! A thread's capture: from malloc's entry to a stack id.
+//!
+//! Three roads, in this order: the thread's own stack (only frames that are
+//! new since the last capture are walked), another stack (a signal's, a
+//! fibre's: walked in full each time, nothing remembered), and where neither
+//! can be read or a capture was interrupted by a signal, the caller alone.
+//!
+//! Invariant: never allocates, never waits, reads only the stack it was
+//! called on (and the one a signal interrupted).
+
+use super::cursor::{Cursor, Outward};
+use super::depot::{self, ROOT_COMPLETE, ROOT_INCOMPLETE, ROOT_TRUNCATED};
+use super::path::{FRAMES, FoundFrame, LastPath};
+use super::rule::Step;
+use super::rule_table;
+use super::stack_range::{self, Stack, StackRange};
+use crate::units::StackId;
+use core::sync::atomic::{
+    AtomicU32, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+    compiler_fence,
+};
+
+/// The most frames that can be asked for; more is taken as this.
+pub const DEEPEST: u32 = 256;
+const FOREIGN: usize = 8;
+
+/// What malloc's first instruction saw, before anything was pushed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// rsp: the return address lies there.
+    pub sp: usize,
+    /// rbp.
+    pub fp: usize,
+}
+
+/// Counts the closings of modules; threads drop what they kept when it moved.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Makes every thread forget its last path, and all the rules.
+pub fn forget_rules() {
+    rule_table::clear();
+    GENERATION.fetch_add(1, Release);
+}
+
+/// What a thread keeps between captures. All-zero is a valid first state; the
+/// memory must not move. One thread at a time uses it; when it goes to another
+/// thread, [`ThreadTrace::attach`] must be called.
+#[repr(C)]
+pub struct ThreadTrace {
+    /// 0, or the stack pointer of the capture that is under way.
+    busy: AtomicUsize,
+    generation: u32,
+    depth: u32,
+    home: StackRange,
+    foreign: [StackRange; FOREIGN],
+    next_foreign: usize,
+    path: LastPath,
+    found: [FoundFrame; FRAMES],
+}
+
+/// Where a walk came to its end.
+enum Walked {
+    /// At a frame of the last path.
+    Met,
+    /// At the stack's end: the root to intern from.
+    Ended(StackId),
+    /// At a frame on another stack.
+    OtherStack,
+}
+
+impl ThreadTrace {
+    /// Bytes of this structure.
+    pub const SIZE: usize = size_of::<ThreadTrace>();
+
+    /// Forgets what an earlier thread left and learns where this thread's
+    /// stack is. Async-signal-safe; a few system calls. Without it the first
+    /// capture does the same.
+    pub fn attach(&mut self) {
+        self.forget();
+        self.home = StackRange::default();
+        self.foreign = [StackRange::default(); FOREIGN];
+        self.busy.store(0, Relaxed);
+        let here = (&raw const *self as usize, 0u8);
+        self.learn(&raw const here.1 as usize);
+    }
+
+    fn forget(&mut self) {
+        self.path.clear();
+    }
+
+    /// The stack that called malloc, interned. `depth` is the number of frames
+    /// to keep (0: only the caller); it should not vary within a thread.
+    #[inline]
+    pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
+        let busy = self.busy.load(Relaxed);
+        if busy != 0 && !self.abandoned(busy, entry.sp) {
+            return caller_only(entry);
+        }
+        self.busy.store(entry.sp, Relaxed);
+        compiler_fence(Acquire);
+        let id = self.capture_alone(entry, depth);
+        compiler_fence(Release);
+        self.busy.store(0, Relaxed);
+        id
+    }
+
+    /// Whether the capture under way at `busy` was left by a jump out of a
+    /// signal handler: the stack has been cut back to above it.
+    #[cold]
+    fn abandoned(&mut self, busy: usize, sp: usize) -> bool {
+        let gone = self.home.contains(busy) && self.home.contains(sp) && sp >= busy;
+        if gone {
+            self.forget();
+        }
+        gone
+    }
+
+    fn capture_alone(&mut self, entry: Entry, depth: u32) -> StackId {
+        if depth == 0 {
+            return caller_only(entry);
+        }
+        let generation = GENERATION.load(Acquire);
+        if generation != self.generation || depth != self.depth {
+            self.forget();
+            (self.generation, self.depth) = (generation, depth);
+        }
+        let kept = depth.min(DEEPEST) as u16;
+        if self.home.contains(entry.sp) || self.learn(entry.sp) == Some(self.home) {
+            match self.capture_at_home(entry, kept) {
+                Some(id) => id,
+                None => self.walk_in_full(entry, kept, self.home),
+            }
+        } else {
+            match self.learn(entry.sp) {
+                Some(range) => self.walk_in_full(entry, kept, range),
+                None => caller_only(entry),
+            }
+        }
+    }
+
+    /// The stack that holds `sp`, asked of the kernel when it is a new one.
+    #[cold]
+    fn learn(&mut self, sp: usize) -> Option<StackRange> {
+        if self.home.contains(sp) {
+            return Some(self.home);
+        }
+        if let Some(range) = self.foreign.iter().find(|range| range.contains(sp)) {
+            return Some(*range);
+        }
+        match stack_range::find(sp)? {
+            Stack::Home(range) => {
+                self.forget();
+                self.home = range;
+                Some(range)
+            }
+            Stack::Foreign(range) => {
+                self.foreign[self.next_foreign % FOREIGN] = range;
+                self.next_foreign = self.next_foreign.wrapping_add(1);
+                Some(range)
+            }
+        }
+    }
+
+    /// On the thread's own stack; `None` when the walk leaves it.
+    #[inline]
+    fn capture_at_home(&mut self, entry: Entry, kept: u16) -> Option<StackId> {
+        let high = self.home.high;
+        let cursor = Cursor::caller(entry.sp, entry.fp, self.home)?;
+        if self.path.meets(&cursor) {
+            return Some(self.path.stack_id());
+        }
+        let mut count = 0;
+        let root = match self.walk_to_path(cursor, &mut count, high) {
+            Walked::Met => ROOT_TRUNCATED,
+            Walked::Ended(root) => {
+                self.path.clear();
+                root
+            }
+            Walked::OtherStack => return None,
+        };
+        for index in (0..count).rev() {
+            self.path.push(&self.found[index], root, kept, high);
+        }
+        Some(self.path.stack_id())
+    }
+
+    fn walk_to_path(&mut self, mut cursor: Cursor, count: &mut usize, high: usize) -> Walked {
+        loop {
+            if *count == FRAMES {
+                return Walked::Ended(ROOT_TRUNCATED);
+            }
+            let (code, rule) = rule_table::rule_for(cursor.address);
+            self.found[*count] = FoundFrame { cursor, code, rule };
+            *count += 1;
+            let layout = match rule.unpack() {
+                Step::Leave(layout) => layout,
+                Step::End => return Walked::Ended(ROOT_COMPLETE),
+                Step::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
+            };
+            cursor = match cursor.leave(&layout, high) {
+                Outward::Caller(next) => next,
+                Outward::Nothing => return Walked::Ended(ROOT_COMPLETE),
+                Outward::OtherStack(_) => return Walked::OtherStack,
+                Outward::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
+            };
+            if self.path.meets(&cursor) {
+                return Walked::Met;
+            }
+        }
+    }
+
+    /// Walks all frames, from one stack to another where a signal changed it,
+    /// and remembers nothing: such a stack may be gone at the next call.
+    #[cold]
+    #[inline(never)]
+    fn walk_in_full(&mut self, entry: Entry, kept: u16, mut range: StackRange) -> StackId {
+        let Some(mut cursor) = Cursor::caller(entry.sp, entry.fp, range) else {
+            return caller_only(entry);
+        };
+        let kept = usize::from(kept);
+        let mut count = 0;
+        let root = loop {
+            if count == kept {
+                break ROOT_TRUNCATED;
+            }
+            let (code, rule) = rule_table::rule_for(cursor.address);
+            self.found[count] = FoundFrame { cursor, code, rule };
+            count += 1;
+            let layout = match rule.unpack() {
+                Step::Leave(layout) => layout,
+                Step::End => break ROOT_COMPLETE,
+                Step::Unknown => break ROOT_INCOMPLETE,
+            };
+            cursor = match cursor.leave(&layout, range.high) {
+                Outward::Caller(next) => next,
+                Outward::Nothing => break ROOT_COMPLETE,
+                Outward::OtherStack(next) => match self.learn(next.sp) {
+                    Some(other) => {
+                        range = other;
+                        next
+                    }
+                    None => break ROOT_INCOMPLETE,
+                },
+                Outward::Unknown => break ROOT_INCOMPLETE,
+            };
+        };
+        let frames = self.found[..count].iter().rev();
+        frames.fold(root, |node, frame| depot::intern(node, frame.code))
+    }
+}
+
+/// The return address alone, as a stack cut off after one frame.
+#[cold]
+#[inline(never)]
+fn caller_only(entry: Entry) -> StackId {
+    // SAFETY: malloc's caller pushed its return address at `entry.sp`
+    // (System V psABI x86-64, 3.2.2), so the word is there.
+    let address = unsafe { (entry.sp as *const usize).read_volatile() };
+    let (code, _) = rule_table::rule_for(address);
+    depot::intern(ROOT_TRUNCATED, code)
+}
