@@ -7,20 +7,45 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Counts what an arena that never frees would have to hold.
+/// Counts what an arena that never frees would have to hold, were it able to
+/// grow and to take back the block it gave last.
 struct Counting;
 
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
+impl Counting {
+    fn took(&self, pointer: *mut u8, size: usize) -> *mut u8 {
+        TAKEN.fetch_add(size, Ordering::Relaxed);
+        LAST.store(pointer.addr(), Ordering::Relaxed);
+        pointer
+    }
+
+    fn gave_last(&self, pointer: *mut u8) -> bool {
+        LAST.load(Ordering::Relaxed) == pointer.addr()
+    }
+}
 
 // SAFETY: every call is handed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        TAKEN.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is System's.
-        unsafe { System.alloc(layout) }
+        self.took(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if self.gave_last(pointer) {
+            TAKEN.fetch_sub(layout.size(), Ordering::Relaxed);
+        }
+        // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is System's.
+        self.took(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if self.gave_last(pointer) {
+            TAKEN.fetch_sub(layout.size(), Ordering::Relaxed);
+            LAST.store(0, Ordering::Relaxed);
+        }
         // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is System's.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -79,6 +104,7 @@ fn measure(
     let first = start.elapsed();
     symbolizer.resolve(module, code.svma + code.file_size / 2);
     let first = start.elapsed() - first;
+    let taken_first = TAKEN.load(Ordering::Relaxed) - before;
     let (mut frames, mut named, mut lines) = (0, 0, 0);
     for index in 0..count {
         let svma = code.svma + code.file_size / count * index;
@@ -89,8 +115,9 @@ fn measure(
     }
     let taken = TAKEN.load(Ordering::Relaxed) - before;
     println!(
-        "{path}: {source:?}, opened {opened:?}, first {first:?}, {count} addresses in all {:?}, {named} named, {lines} with a line, {frames} frames, {} KiB taken in all",
+        "{path}: {source:?}, opened {opened:?}, first {first:?}, {count} addresses in all {:?}, {named} named, {lines} with a line, {frames} frames, {} KiB taken by the first, {} KiB in all",
         start.elapsed(),
+        taken_first / 1024,
         taken / 1024
     );
 }

@@ -13,6 +13,7 @@
 //!     │    └─ compression      zlib, zstd and xz into memory      compression
 //!     ├─ DebugFileFinder       build-id, debuglink, altlink       debug_files
 //!     ├─ LineTable             DWARF 4/5 by addr2line             dwarf
+//!     │    └─ UnitIndex        the units at an address            units
 //!     ├─ SymbolTable           .symtab, .dynsym, .gnu_debugdata   symbol_table
 //!     └─ demangle              C++ and Rust names                 demangle
 //! ```
@@ -68,6 +69,7 @@ mod dwarf;
 mod image;
 mod symbol_table;
 mod symbolizer;
+mod units;
 
 pub use demangle::demangle;
 pub use image::{Image, Segment};

@@ -218,7 +218,7 @@ impl<F: Files> Symbolizer<F> {
             .get_or_insert_with(|| {
                 let debug = opened.debug?;
                 let supplementary = finder.find_supplementary(&file.path, debug);
-                LineTable::load(debug, supplementary)
+                Some(LineTable::load(debug, supplementary))
             })
             .as_ref()
     }

@@ -70,6 +70,19 @@ fn compressed_sections_say_what_plain_ones_say() {
     }
 }
 
+/// As clang writes them: the units have to be read for their ranges.
+#[test]
+fn units_that_no_aranges_list_are_found() {
+    let shop = Workshop::new();
+    let program = zoo(&shop, &[]);
+    let expected = plain_frames(&program);
+    let unlisted = shop.path("unlisted");
+    objcopy(&[&"--remove-section=.debug_aranges", &program, &unlisted]);
+    assert!(all_frames(&program, &unlisted, &[]) == expected);
+    objcopy(&[&"--remove-section=.debug_info", &program, &unlisted]);
+    assert!(all_frames(&program, &unlisted, &[]) != expected);
+}
+
 #[test]
 fn a_separate_file_is_found_by_build_id() {
     let shop = Workshop::new();
@@ -128,6 +141,9 @@ fn a_supplementary_file_of_dwz_is_read() {
     let shop = Workshop::new();
     let program = zoo(&shop, &[]);
     let expected = plain_frames(&program);
+    let alone = shop.path("alone");
+    run(Command::new("dwz").arg("-o").args([&alone, &program]));
+    assert!(all_frames(&program, &alone, &[]) == expected);
     let sibling = shop.compile("zoo.cpp", "sibling", &["-g", "-O2", "-DSIBLING"]);
     let common = shop.path("common.dwz");
     run(Command::new("dwz").arg("-m").args([&common, &program, &sibling]));

@@ -91,6 +91,15 @@ fn a_program_with_dwarf_4_without_optimisation() {
     check(100.0)(agreement(&program, &program, &[]));
 }
 
+/// Units that refer to each other: none can be read alone. Of two line rows for
+/// one address binutils takes the first, `<artificial>`, and we the last.
+#[test]
+fn a_program_optimised_at_link_time() {
+    let shop = Workshop::new();
+    let program = shop.compile("zoo.cpp", "zoo", &["-g", "-flto", "-O2"]);
+    check(98.0)(agreement(&program, &program, &[]));
+}
+
 #[test]
 fn a_rust_program() {
     let program = std::env::current_exe().expect("a path");
