@@ -1,0 +1,9 @@
+// innocent: t0, a program that never ends
+// link: none
+// report: off
+// expect: exit 0
+#include <unistd.h>
+
+int main(void) {
+    for (;;) pause();
+}
