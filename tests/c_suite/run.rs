@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long one program may take before it counts as hung.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long one program may take before it counts as hung, unless its header
+/// says otherwise (`timeout:`, seconds).
+pub const DEADLINE_SECONDS: u64 = 20;
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Outcome {
     /// "exit 23", "signal 6" or "hung".
     pub fn ending(&self) -> String {
         match self.status {
-            None => format!("a hang (killed after {} s)", DEADLINE.as_secs()),
+            None => "a hang (killed at its deadline)".into(),
             Some(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => format!("exit {code}"),
                 (_, Some(signal)) => format!("signal {signal}"),
@@ -105,7 +106,7 @@ pub fn run(
             Ok(())
         });
     }
-    let (pid, status) = wait(command)?;
+    let (pid, status) = wait(command, Duration::from_secs(program.timeout_seconds))?;
 
     let text = |name: &str| String::from_utf8_lossy(&fs::read(scratch.join(name)).unwrap_or_default()).into_owned();
     let mut outcome = Outcome {
@@ -178,7 +179,7 @@ fn scratch_folder(program: &Program, case: &Case, link: Link) -> Result<PathBuf,
 
 /// Waits until the program ended or the deadline passed; then its whole process
 /// group is killed, so that no straggler outlives the test.
-fn wait(mut command: Command) -> Result<(u32, Option<ExitStatus>), String> {
+fn wait(mut command: Command, deadline: Duration) -> Result<(u32, Option<ExitStatus>), String> {
     let mut child = command.spawn().map_err(|e| format!("cannot start: {e}"))?;
     let pid = child.id();
     let start = Instant::now();
@@ -187,7 +188,7 @@ fn wait(mut command: Command) -> Result<(u32, Option<ExitStatus>), String> {
         if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
             break Some(status);
         }
-        if start.elapsed() > DEADLINE {
+        if start.elapsed() > deadline {
             break None;
         }
         std::thread::sleep(pause);
