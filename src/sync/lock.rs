@@ -67,7 +67,7 @@ impl<T> Lock<T> {
 
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok().then_some(Guard { lock: self })
+        self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok().then(|| Guard { lock: self })
     }
 
     /// Takes the lock without a guard: for fork, which holds all locks across
@@ -151,6 +151,8 @@ mod tests {
         let lock = Lock::new(Rank::Check, ());
         let held = lock.lock();
         assert!(lock.try_lock().is_none());
+        // A refused guard once freed the lock as it was dropped.
+        assert!(lock.try_lock().is_none(), "a refusal leaves the lock held");
         drop(held);
         assert!(lock.try_lock().is_some());
     }
