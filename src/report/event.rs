@@ -297,3 +297,38 @@ pub enum Record<'a> {
     /// file it could not write.
     Notice(&'a str),
 }
+
+impl Record<'_> {
+    /// Calls `visit` with each call stack that the record names.
+    pub fn for_each_stack(&self, visit: &mut dyn FnMut(StackId)) {
+        match self {
+            Record::Leak(leak) => {
+                visit(leak.stack);
+                if let Some(parent) = leak.parent {
+                    visit(parent.stack);
+                }
+                if let Some(LostBecause::HolderFreed { holder, freed }) = leak.lost_because {
+                    visit(holder.stack);
+                    visit(freed.stack);
+                }
+            }
+            Record::HiddenLeak(leak) => visit(leak.stack),
+            Record::Error(error) => {
+                visit(error.stack);
+                if let Some(block) = error.block {
+                    visit(block.allocated.stack);
+                    for event in [block.freed, block.allocated_again].into_iter().flatten() {
+                        visit(event.stack);
+                    }
+                }
+                error.neighbours.iter().for_each(|neighbour| visit(neighbour.block.stack));
+            }
+            Record::Warning(warning) => visit(warning.stack),
+            Record::Exhaustion(exhaustion) => {
+                visit(exhaustion.stack);
+                exhaustion.top.iter().for_each(|holder| visit(holder.stack));
+            }
+            Record::Summary(_) | Record::Matched(_) | Record::Notice(_) => {}
+        }
+    }
+}

@@ -123,9 +123,8 @@ impl Pen<'_, '_> {
                 left_out += 1;
                 continue;
             }
-            let call = Code { address: code.address.wrapping_sub(1), ..code };
             let (names, out) = (self.context.names, &mut self.out);
-            shown += functions_at(names, call, &mut |frame| each(out, frame));
+            shown += functions_at(names, code.call(), &mut |frame| each(out, frame));
         }
         LeftOut { frames: left_out, end }
     }

@@ -20,6 +20,14 @@ pub struct Code {
     pub module: u16,
 }
 
+impl Code {
+    /// The call that returns to this address: one byte before it.
+    #[must_use]
+    pub fn call(self) -> Code {
+        Code { address: self.address.wrapping_sub(1), ..self }
+    }
+}
+
 /// How a stack ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum End {
@@ -67,12 +75,12 @@ pub struct Place<'a> {
 
 /// Names addresses. May be called in a signal handler.
 pub trait Names: Sync {
-    /// Looks all of `addresses` up at once, so that `at` knows them; called
-    /// before records are rendered. Does nothing by default.
-    /// The addresses are already minus one, as in `at`.
-    fn prepare(&self, codes: &mut dyn Iterator<Item = Code>) {
-        let _ = codes;
+    /// Notes that `code` (already minus one) will be asked for.
+    fn want(&self, code: Code) {
+        let _ = code;
     }
+    /// Looks up all that is wanted and not yet known, in one go.
+    fn resolve(&self) {}
     /// Calls `visit` for each function at `code` (already minus one),
     /// innermost first; not at all if none is known.
     fn at(&self, code: Code, visit: &mut dyn FnMut(&Frame<'_>));

@@ -115,3 +115,18 @@ pub fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError> {
 pub fn read_file<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8], OsError> {
     File::open(path, libc::O_RDONLY, 0)?.read_all(buffer)
 }
+
+/// The target of the symbolic link at `path` (zero-terminated), cut to the
+/// buffer (readlink(2)).
+pub fn link_target<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8], OsError> {
+    if path.last() != Some(&0) {
+        return Err(OsError(libc::EINVAL));
+    }
+    let here = libc::AT_FDCWD as usize;
+    let (start, length) = (buffer.as_mut_ptr() as usize, buffer.len());
+    // SAFETY: the path is zero-terminated, checked above; the kernel writes at
+    // most `length` bytes into the buffer.
+    let written =
+        unsafe { call(libc::SYS_readlinkat, [here, path.as_ptr() as usize, start, length, 0, 0]) }?;
+    Ok(&buffer[..written])
+}

@@ -7,6 +7,7 @@ pub mod auxv;
 pub mod files;
 pub mod maps;
 mod memory;
+pub mod output;
 pub mod process;
 pub mod syscall;
 mod thread;
