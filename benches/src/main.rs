@@ -100,7 +100,7 @@ fn main() -> Result<()> {
         let binaries = workloads::compile_loops(&bench)?;
         let counts = instructions::count(&bench, &binaries, &allocators, chosen, &bar)?;
         format!(
-            "### Instructions an allocation and its free take\n\n{}",
+            "### Instructions an allocation and its free take, the loop's own work included\n\n{}",
             instructions::markdown(&counts, &allocators)
         )
     } else {

@@ -76,8 +76,8 @@ pub fn command(program: &Program, allocator: &Allocator, folder: &Path) -> Resul
         })
         .stdout(File::create(folder.join("stdout"))?)
         .stderr(File::create(folder.join("stderr"))?);
-    if let Some(library) = &allocator.preload {
-        command.env("LD_PRELOAD", library);
+    if !allocator.preload.is_empty() {
+        command.env("LD_PRELOAD", allocator.preload_list());
     } else if program.brings_allocator {
         command.env("LD_PRELOAD", "libc.so.6");
     }
@@ -130,6 +130,18 @@ pub fn last_words(folder: &Path) -> String {
         .rfind(|line| !line.trim().is_empty())
         .unwrap_or("")
         .to_owned()
+}
+
+/// Whether a child has ended; it stays to be waited for.
+#[must_use]
+pub fn has_ended(child: &Child) -> bool {
+    // SAFETY: siginfo_t is plain data, for which zeroes are valid.
+    let mut news: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `news` is valid for writes, and the child is our own, not reaped yet.
+    let answer = unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut news, flags) };
+    // SAFETY: waitid fills in the pid, or leaves it 0 when there is no news.
+    answer != 0 || unsafe { news.si_pid() } != 0
 }
 
 /// Waits for a child and takes what the kernel charged it; kills its process

@@ -18,11 +18,21 @@ use anyhow::{Context, Result, bail, ensure};
 #[derive(Clone, Debug)]
 pub struct Allocator {
     pub name: &'static str,
-    /// Library for `LD_PRELOAD`; none is the program's own malloc, glibc's.
-    pub preload: Option<PathBuf>,
+    /// Libraries for `LD_PRELOAD`; none is the program's own malloc, glibc's.
+    pub preload: Vec<PathBuf>,
     pub environment: Vec<(&'static str, String)>,
     /// Command put before the program's (Valgrind).
     pub wrapper: Vec<String>,
+}
+
+impl Allocator {
+    /// The value of `LD_PRELOAD`; empty when nothing is preloaded.
+    #[must_use]
+    pub fn preload_list(&self) -> String {
+        let paths: Vec<String> =
+            self.preload.iter().map(|path| path.display().to_string()).collect();
+        paths.join(":")
+    }
 }
 
 /// A peer, and how its library is had.
@@ -32,6 +42,8 @@ struct Peer {
     wrapper: &'static [&'static str],
     /// Whether it is measured when `--allocators` does not name it.
     by_default: bool,
+    /// One of our own libraries to preload after it.
+    companion: Option<&'static str>,
     source: Source,
 }
 
@@ -110,6 +122,7 @@ const PEERS: &[Peer] = &[
     // two frames a block: a kind figure for LeakSanitizer.
     Peer {
         environment: &[("LSAN_OPTIONS", "detect_leaks=0")],
+        companion: Some("first_malloc.c"),
         ..Peer::plain(
             "lsan",
             Source::Debian { package: "liblsan0", file: "usr/lib/x86_64-linux-gnu/liblsan.so.0" },
@@ -118,6 +131,7 @@ const PEERS: &[Peer] = &[
     // Unwinds by CFI, as heapwarden does.
     Peer {
         environment: &[("LSAN_OPTIONS", "detect_leaks=0:fast_unwind_on_malloc=0")],
+        companion: Some("first_malloc.c"),
         by_default: false,
         ..Peer::plain(
             "lsan-cfi",
@@ -152,7 +166,7 @@ const PEERS: &[Peer] = &[
 
 impl Peer {
     const fn plain(name: &'static str, source: Source) -> Peer {
-        Peer { name, environment: &[], wrapper: &[], by_default: true, source }
+        Peer { name, environment: &[], wrapper: &[], by_default: true, companion: None, source }
     }
 }
 
@@ -200,14 +214,8 @@ pub fn allocators(target: &Path, heapwarden: &Path, wanted: &[String]) -> Result
                 );
                 columns.push(Allocator {
                     name,
-                    preload: Some(heapwarden.to_owned()),
-                    environment: vec![(
-                        "HEAPWARDEN_OPTIONS",
-                        format!(
-                            "{options}:log_path={}",
-                            shed.root.join("heapwarden-log").display()
-                        ),
-                    )],
+                    preload: vec![heapwarden.to_owned()],
+                    environment: vec![("HEAPWARDEN_OPTIONS", (*options).to_owned())],
                     wrapper: Vec::new(),
                 });
             }
@@ -224,10 +232,7 @@ pub fn bring_in_all(target: &Path) -> Result<()> {
     let shed = Shed::open(target)?;
     for peer in PEERS {
         match shed.column(peer) {
-            Ok(Allocator { preload: Some(path), .. }) => {
-                println!("{:16} {}", peer.name, path.display())
-            }
-            Ok(_) => println!("{:16} (nothing to preload)", peer.name),
+            Ok(column) => println!("{:16} {}", peer.name, column.preload_list()),
             Err(reason) => println!("{:16} skipped: {reason:#}", peer.name),
         }
     }
@@ -248,7 +253,7 @@ impl Shed {
     }
 
     fn column(&self, peer: &Peer) -> Result<Allocator> {
-        let preload = match &peer.source {
+        let library = match &peer.source {
             Source::Program => None,
             Source::Crate { folder, library, recipe } => {
                 Some(self.build_crate(folder, library, recipe)?)
@@ -264,6 +269,10 @@ impl Shed {
         };
         if let Some(program) = peer.wrapper.first().filter(|program| !on_path(program)) {
             install(program)?;
+        }
+        let mut preload: Vec<PathBuf> = library.into_iter().collect();
+        if let Some(file) = peer.companion {
+            preload.push(self.build_own(file)?);
         }
         Ok(Allocator {
             name: peer.name,
@@ -321,7 +330,7 @@ impl Shed {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(file);
         let done = self.root.join("lib").join(Path::new(file).with_extension("so"));
         run(Command::new("gcc")
-            .args(["-O2", "-fno-builtin", "-fPIC", "-shared", "-o"])
+            .args(["-O2", "-fno-builtin", "-fPIC", "-ftls-model=initial-exec", "-shared", "-o"])
             .arg(&done)
             .arg(source))?;
         Ok(done)
