@@ -42,6 +42,7 @@ pub mod report;
 #[cfg(feature = "abi")]
 pub mod abi;
 
-// arena
+#[cfg(feature = "arena")]
+pub mod arena;
 
 // harness

@@ -1,0 +1,134 @@
+//! Where each word of a block lies: the one place that knows the bytes.
+//!
+//! Everything is counted in machine words (4 bytes on Cortex-M and RV32, 8 on
+//! a 64-bit target), so the same picture holds for both:
+//!
+//! ```text
+//!  live block, owner + guard                    free block, owner + guard
+//!  +0 state  size, slack, colour, flags         +0 state  size, FREE
+//!  +1 site   call site or return address | 1    +1 next   in its free list
+//!  +2 stamp  24 bits of time, 8 bits of task    +2 prev
+//!  +3 check  secret ^ address ^ the words above +3 check
+//!  +4 payload … requested bytes                 +4 poison … (window)
+//!     canary  >= 1 word, fills the slack            footer = size, last word
+//! ```
+//!
+//! | mode        | header words            | tail | smallest block (32-bit) |
+//! |-------------|-------------------------|------|-------------------------|
+//! | bare        | state                   | 0    | 16                      |
+//! | owner       | state site stamp        | 0    | 16                      |
+//! | guard       | state check             | 1    | 24                      |
+//! | owner+guard | state site stamp check  | 1    | 24                      |
+//!
+//! The state word, from the top bit down:
+//!
+//! ```text
+//!  | slack:6 | colour:2 | size (a multiple of two words) | PENDING | PREVIOUS_FREE | FREE |
+//! ```
+//!
+//! Invariant: `capacity - slack` is exactly the size the program asked for.
+
+use core::mem::size_of;
+
+/// Bytes of a machine word.
+pub const WORD: usize = size_of::<usize>();
+/// Every payload starts at a multiple of two words: 8 bytes on 32-bit targets,
+/// 16 on 64-bit ones (the C ABI's `max_align_t` on both).
+pub const ALIGNMENT: usize = 2 * WORD;
+
+/// The block is free.
+pub const FREE: usize = 1;
+/// The block just below in memory is free, and its size stands in its footer.
+pub const PREVIOUS_FREE: usize = 2;
+/// Only during a leak scan: reached, its words not yet read.
+pub const PENDING: usize = 4;
+
+const BITS: u32 = usize::BITS;
+/// Two bits: what the leak scan knows of the block (`lost::Colour`).
+pub const COLOUR_SHIFT: u32 = BITS - 8;
+/// Six bits: bytes between the requested size and the capacity.
+pub const SLACK_SHIFT: u32 = BITS - 6;
+/// The colour's two bits in place.
+pub const COLOUR_MASK: usize = 3 << COLOUR_SHIFT;
+/// Stamps are kept with 24 bits: 49.7 days in quarter seconds.
+pub const STAMP_MASK: u32 = 0x00ff_ffff;
+
+/// Which parts of a block's header exist, fixed when the program is compiled.
+///
+/// The four implementations are [`Bare`], [`Owner`], [`Guard`] and
+/// [`OwnerGuard`]; the derived constants below follow the table in the
+/// module's head.
+pub trait Mode {
+    /// The header names call site, time and task.
+    const OWNER: bool;
+    /// The header has a check word, the block a canary, free memory poison.
+    const GUARD: bool;
+
+    /// Bytes from a block's address to its payload.
+    const HEADER: usize = WORD * (1 + 2 * Self::OWNER as usize + Self::GUARD as usize);
+    /// Least bytes of canary after the payload.
+    const TAIL: usize = WORD * Self::GUARD as usize;
+    /// Offset of a free block's `next` link; `previous` is the word after it.
+    const LINKS: usize = WORD * (1 + (Self::GUARD && !Self::OWNER) as usize);
+    /// Bytes at the start of a free block that are not poison.
+    const FREE_HEADER: usize = {
+        let links_end = Self::LINKS + 2 * WORD;
+        if links_end > Self::HEADER { links_end } else { Self::HEADER }
+    };
+    /// The smallest block: a free header and its footer.
+    const SMALLEST: usize = (Self::FREE_HEADER + WORD).next_multiple_of(ALIGNMENT);
+    /// Block addresses are congruent to this modulo [`ALIGNMENT`].
+    const PHASE: usize = (2 * ALIGNMENT - Self::HEADER) % ALIGNMENT;
+    /// Mask of the size inside the state word.
+    const SIZE_MASK: usize = if Self::OWNER || Self::GUARD {
+        ((1 << COLOUR_SHIFT) - 1) & !(ALIGNMENT - 1)
+    } else {
+        !(ALIGNMENT - 1)
+    };
+    /// The largest region one heap of this mode can hold, in bytes.
+    const LARGEST_REGION: usize = Self::SIZE_MASK / 2;
+    /// State bits that the check word covers: all but those that change while
+    /// the block itself does not.
+    const CHECKED: usize = if Self::OWNER || Self::GUARD {
+        !(PREVIOUS_FREE | PENDING | COLOUR_MASK)
+    } else {
+        !(PREVIOUS_FREE | PENDING)
+    };
+}
+
+/// One word before each block: a constant-time allocator and nothing more.
+pub enum Bare {}
+/// Every block names its call site, time and task.
+pub enum Owner {}
+/// Check word, canary and poison, but no owner.
+pub enum Guard {}
+/// Owner and guard: 16 bytes before and at least 4 after, on 32-bit targets.
+pub enum OwnerGuard {}
+
+impl Mode for Bare {
+    const OWNER: bool = false;
+    const GUARD: bool = false;
+}
+impl Mode for Owner {
+    const OWNER: bool = true;
+    const GUARD: bool = false;
+}
+impl Mode for Guard {
+    const OWNER: bool = false;
+    const GUARD: bool = true;
+}
+impl Mode for OwnerGuard {
+    const OWNER: bool = true;
+    const GUARD: bool = true;
+}
+
+/// Bytes a block needs for `requested` bytes of payload, or `None` when no
+/// region could hold it.
+#[inline]
+pub fn block_size<M: Mode>(requested: usize) -> Option<usize> {
+    if requested > M::LARGEST_REGION {
+        return None;
+    }
+    let size = (requested + M::HEADER + M::TAIL + ALIGNMENT - 1) & !(ALIGNMENT - 1);
+    Some(if size < M::SMALLEST { M::SMALLEST } else { size })
+}
