@@ -11,6 +11,7 @@ pub mod units;
 #[cfg(feature = "hosted")]
 pub mod sync;
 
+#[cfg(feature = "hosted")]
 pub mod platform;
 
 #[cfg(feature = "hosted")]
@@ -22,6 +23,7 @@ pub mod memory;
 #[cfg(feature = "hosted")]
 pub mod ledger;
 
+#[cfg(feature = "hosted")]
 pub mod guard;
 
 #[cfg(feature = "hosted")]
@@ -35,6 +37,7 @@ pub mod heap;
 
 // leak
 
+#[cfg(feature = "hosted")]
 pub mod report;
 
 // symbol

@@ -18,6 +18,7 @@ pub const OS_PAGE: usize = 4096;
 /// Bytes in a granule: the unit that the heap cuts its window into.
 pub const GRANULE: usize = 64 * 1024;
 /// Bytes of address space that the hosted heap's window spans.
+#[cfg(target_pointer_width = "64")]
 pub const WINDOW: usize = 1 << 40;
 /// Bytes in a kibibyte.
 pub const KIB: usize = 1 << 10;
