@@ -25,7 +25,6 @@ pub type Built = Guard;
 pub type Built = Bare;
 
 /// A heap inside a buffer; only its address is the program's business.
-#[repr(C)]
 #[allow(non_camel_case_types)]
 pub struct heapwarden_arena_t {
     _private: [u8; 0],

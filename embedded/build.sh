@@ -1,0 +1,34 @@
+#!/bin/sh
+# Builds the arena as a static library for one bare-metal target.
+#
+#   embedded/build.sh TARGET [MODE]     MODE: bare, owner, guard, owner-guard (default)
+#
+# Prints the path of the library. Needs a rustc that matches an installed
+# library source: Debian's rustc-web and rust-web-src (tests/install-embedded.sh),
+# or rustup's with the target added. Everything goes to target/embedded.
+set -eu
+cd "$(dirname "$0")/.."
+target=$1
+mode=${2:-owner-guard}
+case $mode in
+bare) features=arena-c ;;
+owner) features=arena-c,arena-owner ;;
+guard) features=arena-c,arena-guard ;;
+owner-guard) features=arena-c,arena-owner,arena-guard ;;
+*) echo "embedded/build.sh: no mode '$mode': bare, owner, guard, owner-guard" >&2; exit 2 ;;
+esac
+
+output=${CARGO_TARGET_DIR:-target}/embedded
+set -- rustc --quiet --lib --crate-type staticlib --profile embedded \
+    --no-default-features --features "$features" --target "$target" --target-dir "$output"
+if [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; then
+    # Debian's compiler builds Debian's core: only these two match each other.
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo "$@" -Zbuild-std=core >&2
+else
+    cargo "$@" >&2
+fi
+mkdir -p "$output/$target/$mode"
+library=$output/$target/$mode/libheapwarden.a
+cp "$output/$target/embedded/libheapwarden.a" "$library"
+[ "$mode" != owner-guard ] || cp "$library" "$output/$target/libheapwarden.a"
+echo "$library"
