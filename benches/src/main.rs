@@ -45,7 +45,7 @@ struct Arguments {
     /// Columns, by name; the usual ones when not given. glibc is always there.
     #[arg(long, value_delimiter = ',')]
     allocators: Vec<String>,
-    /// Write the tables to this file too.
+    /// Put the tables into this page too, in place of those of its last time.
     #[arg(long)]
     markdown: Option<PathBuf>,
     /// Count the instructions of the loops with callgrind instead of timing.
@@ -120,9 +120,24 @@ fn main() -> Result<()> {
         format!("{}\n\n{tables}", machine(if arguments.quick { 2 } else { arguments.rounds }));
     print!("{text}");
     if let Some(path) = arguments.markdown {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        let part = if arguments.instructions { "instructions" } else { "times" };
+        let page = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, placed(&page, part, &text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// The page with `text` between `<!-- PART -->` and `<!-- end of PART -->`; where
+/// it has no such place, at its end.
+fn placed(page: &str, part: &str, text: &str) -> String {
+    let (begin, end) = (format!("<!-- {part} -->\n"), format!("<!-- end of {part} -->\n"));
+    let cut = page.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some((before, after))
+    });
+    let (before, after) = cut.unwrap_or((page, ""));
+    format!("{before}{begin}{}\n{end}{after}", text.trim_end())
 }
 
 /// When and on what the figures were taken.
@@ -269,5 +284,22 @@ fn run(
             Ok(last)
         }
         Shape::Redis { requests } => redis::run(allocator, *requests, bench, limit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::placed;
+
+    #[test]
+    fn tables_replace_only_their_own_part() {
+        let page = placed("# Title\n", "times", "first");
+        let page = placed(&page, "instructions", "counts");
+        let again = placed(&page, "times", "second\n\n");
+        assert_eq!(
+            again,
+            "# Title\n<!-- times -->\nsecond\n<!-- end of times -->\n\
+             <!-- instructions -->\ncounts\n<!-- end of instructions -->\n"
+        );
     }
 }
