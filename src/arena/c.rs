@@ -278,8 +278,7 @@ pub unsafe extern "C" fn heapwarden_arena_lost(
 ) {
     // SAFETY: the caller's array and memory; the function came with its context.
     unsafe {
-        let roots =
-            if roots.is_null() { &[] } else { core::slice::from_raw_parts(roots, count) };
+        let roots = if roots.is_null() { &[] } else { core::slice::from_raw_parts(roots, count) };
         let found = arena(heap).lost(roots, |leak| {
             if let Some(visit) = visit {
                 visit(context, leak);

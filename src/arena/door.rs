@@ -120,8 +120,7 @@ impl<M: Mode> Arena<M> {
         if pointer.is_null() {
             return;
         }
-        let (violation, noticed) =
-            self.locked(|heap| (heap.release(pointer.addr()), heap.noticed));
+        let (violation, noticed) = self.locked(|heap| (heap.release(pointer.addr()), heap.noticed));
         if violation != ArenaViolation::None {
             self.raise_free(pointer.addr(), violation, site);
         }
@@ -152,7 +151,12 @@ impl<M: Mode> Arena<M> {
 
 impl<M: Mode> Heap<M> {
     /// An event without a block.
-    pub(super) fn event(&mut self, kind: ArenaViolation, address: usize, site: usize) -> ArenaEvent {
+    pub(super) fn event(
+        &mut self,
+        kind: ArenaViolation,
+        address: usize,
+        site: usize,
+    ) -> ArenaEvent {
         self.violations = self.violations.wrapping_add(1);
         ArenaEvent {
             kind,

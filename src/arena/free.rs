@@ -66,8 +66,7 @@ impl<M: Mode> Heap<M> {
             next.set_state(next.state() | PREVIOUS_FREE);
         }
         if M::GUARD {
-            let window_end =
-                (start + M::FREE_HEADER).saturating_add(self.config.poison_window);
+            let window_end = (start + M::FREE_HEADER).saturating_add(self.config.poison_window);
             // SAFETY: inside the block about to be shelved, above its header
             // and below its footer.
             unsafe { pattern::fill(dirty_from, dirty_to.min(window_end), pattern::POISON) };

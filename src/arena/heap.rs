@@ -49,7 +49,11 @@ impl<M: Mode> Heap<M> {
     /// # Safety
     /// `memory` points to `length` bytes that nothing else uses for as long as
     /// the heap is used.
-    pub unsafe fn create(memory: *mut u8, length: usize, config: &ArenaConfig) -> Option<*mut Self> {
+    pub unsafe fn create(
+        memory: *mut u8,
+        length: usize,
+        config: &ArenaConfig,
+    ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
         let limit = base.checked_add(length)?;
         let start = base.checked_next_multiple_of(align_of::<Self>())?;

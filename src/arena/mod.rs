@@ -47,9 +47,7 @@ mod tests;
 
 pub use check::ArenaCursor;
 pub use door::{Arena, halt};
-pub use event::{
-    ArenaAnswer, ArenaBlock, ArenaConfig, ArenaEvent, ArenaSite, ArenaViolation,
-};
+pub use event::{ArenaAnswer, ArenaBlock, ArenaConfig, ArenaEvent, ArenaSite, ArenaViolation};
 pub use heap::Heap;
 pub use layout::{Bare, Guard, Mode, Owner, OwnerGuard};
 pub use lost::{ArenaLeak, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};

@@ -3,8 +3,8 @@
 //! Invariant: nothing here changes a block; callbacks run with the lock held
 //! and must not use the heap.
 
-use super::classes::SECOND;
 use super::block::Block;
+use super::classes::SECOND;
 use super::door::Arena;
 use super::event::ArenaBlock;
 use super::heap::Heap;

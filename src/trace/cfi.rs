@@ -67,8 +67,7 @@ fn find(sections: &UnwindSections<'_>, pc: u64) -> Option<Rule> {
         .set_eh_frame_hdr(sections.header_address)
         .set_eh_frame(frames_address);
     let offset = usize::try_from(entry.checked_sub(frames_address)?).ok()?;
-    let entry =
-        frames.fde_from_offset(&bases, offset.into(), EhFrame::cie_from_offset).ok()?;
+    let entry = frames.fde_from_offset(&bases, offset.into(), EhFrame::cie_from_offset).ok()?;
     let cie = entry.cie();
     let after = entry.initial_address().checked_add(entry.len())?;
     if !(entry.initial_address()..after).contains(&pc)
@@ -77,11 +76,7 @@ fn find(sections: &UnwindSections<'_>, pc: u64) -> Option<Rule> {
         return None;
     }
     let mut program = Program {
-        row: Row {
-            cfa: CfaRow::Register(Register(u16::MAX), 0),
-            fp: Saved::Same,
-            ra: Saved::Same,
-        },
+        row: Row { cfa: CfaRow::Register(Register(u16::MAX), 0), fp: Saved::Same, ra: Saved::Same },
         initial: None,
         remembered: [None; REMEMBERED],
         depth: 0,
@@ -114,7 +109,8 @@ fn search(sections: &UnwindSections<'_>, pc: u64) -> Option<(u64, u64)> {
     if header.get(..4)? != HEADER {
         return None;
     }
-    let from = |address: u64, distance: u32| address.wrapping_add_signed(i64::from(distance as i32));
+    let from =
+        |address: u64, distance: u32| address.wrapping_add_signed(i64::from(distance as i32));
     let frames_address = from(sections.header_address.wrapping_add(4), word(4)?);
     let rows = header.get(TABLE..)?;
     let rows = &rows[..rows.len().min(ROW.saturating_mul(word(8)? as usize))];

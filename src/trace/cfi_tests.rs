@@ -89,9 +89,8 @@ fn realigned_and_signal_frames() {
     let step = layout(Cfa::LoadedFromFrame(-8), SavedFp::AtFramePointer(0));
     assert_eq!(rule(&bytes, 0x5010).unpack(), step);
     // breg7 160 deref; rbp at rsp+120; ra at rsp+168, as glibc's __restore_rt
-    let signal = [
-        0x0f, 4, 0x77, 0xa0, 1, 0x06, 0x10, 6, 3, 0x77, 0xf8, 0, 0x10, 16, 3, 0x77, 0xa8, 1,
-    ];
+    let signal =
+        [0x0f, 4, 0x77, 0xa0, 1, 0x06, 0x10, 6, 3, 0x77, 0xf8, 0, 0x10, 16, 3, 0x77, 0xa8, 1];
     let bytes = sections(&[], &signal, b"zRS");
     let step = Step::Leave(Layout {
         cfa: Cfa::LoadedFromStack(160),

@@ -22,10 +22,8 @@ pub enum Comparison {
 
 /// `_Unwind_Backtrace` (LSB core, 10.7): calls back for each frame until told
 /// otherwise.
-pub type Backtrace = unsafe extern "C" fn(
-    extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-    *mut c_void,
-) -> c_int;
+pub type Backtrace =
+    unsafe extern "C" fn(extern "C" fn(*mut c_void, *mut c_void) -> c_int, *mut c_void) -> c_int;
 
 /// `_Unwind_GetIPInfo`: the frame's address, and whether it is exact (set for
 /// a function that a signal interrupted) rather than after a call.
@@ -62,9 +60,8 @@ extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     let mut exact = 0;
     // SAFETY: the unwinder passes a context good for its own functions.
-    let (ip, cfa) = unsafe {
-        ((walk.unwinder.ip_info)(context, &mut exact), (walk.unwinder.cfa)(context))
-    };
+    let (ip, cfa) =
+        unsafe { ((walk.unwinder.ip_info)(context, &mut exact), (walk.unwinder.cfa)(context)) };
     walk.started |= cfa == walk.entry.sp + super::rule::WORD;
     if walk.started && ip != 0 {
         let Some(place) = walk.frames.get_mut(walk.count) else { return STOP };
@@ -78,11 +75,7 @@ extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
 /// unwinder finds from here. Must be called below the frame of malloc.
 /// The unwinder may allocate on its first call.
 #[inline(never)]
-pub fn check_against_unwinder(
-    entry: Entry,
-    id: StackId,
-    unwinder: Unwinder,
-) -> Comparison {
+pub fn check_against_unwinder(entry: Entry, id: StackId, unwinder: Unwinder) -> Comparison {
     let mut walk = Walk { unwinder, entry, frames: [0; MOST], count: 0, started: false };
     // SAFETY: the caller vouches that these are libgcc's functions; the
     // callback keeps nothing.

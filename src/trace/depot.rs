@@ -143,9 +143,8 @@ fn try_make(parent: StackId, code: CodeAddress, hash: u64) -> Option<StackId> {
 }
 
 fn rehash(found: u32) -> usize {
-    node(found & (LIMIT - 1)).map_or(0, |node| {
-        (hash(node.parent.load(Relaxed), node.code.load(Relaxed)) >> 8) as usize
-    })
+    node(found & (LIMIT - 1))
+        .map_or(0, |node| (hash(node.parent.load(Relaxed), node.code.load(Relaxed)) >> 8) as usize)
 }
 
 /// Frames from this node to its root; 0 for roots and the unknown stack.

@@ -260,7 +260,9 @@ fn find_build_id(mut notes: &[u8]) -> Option<&[u8]> {
     const GNU_BUILD_ID: u32 = 3;
     loop {
         let word = |at: usize| {
-            notes.get(at..at + 4).map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            notes
+                .get(at..at + 4)
+                .map(|bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         };
         let (name_size, size, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
         let name_end = 12usize.checked_add(name_size)?;

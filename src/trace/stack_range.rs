@@ -132,8 +132,7 @@ fn ask(maps: &File, address: usize) -> Option<StackRange> {
         query_address: address as u64,
         ..Default::default()
     };
-    let arguments =
-        [maps.descriptor() as usize, PROCMAP_QUERY, &raw mut query as usize, 0, 0, 0];
+    let arguments = [maps.descriptor() as usize, PROCMAP_QUERY, &raw mut query as usize, 0, 0, 0];
     // SAFETY: the kernel reads and writes one query structure of the size it names.
     unsafe { call(libc::SYS_ioctl, arguments) }.ok()?;
     Some(StackRange { low: query.start as usize, high: query.end as usize })

@@ -15,9 +15,19 @@ use std::time::UNIX_EPOCH;
 
 /// Flags of every scenario: calls to malloc and free stay where they are written.
 const COMMON_FLAGS: &[&str] = &[
-    "-g", "-O1", "-pthread", "-fno-builtin", "-fno-optimize-sibling-calls", "-D_GNU_SOURCE",
-    "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-result", "-Wno-use-after-free",
-    "-Wno-free-nonheap-object", "-Wno-alloc-size-larger-than",
+    "-g",
+    "-O1",
+    "-pthread",
+    "-fno-builtin",
+    "-fno-optimize-sibling-calls",
+    "-D_GNU_SOURCE",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-Wno-unused-result",
+    "-Wno-use-after-free",
+    "-Wno-free-nonheap-object",
+    "-Wno-alloc-size-larger-than",
 ];
 
 /// Folder of this package.
@@ -54,7 +64,8 @@ fn present(path: PathBuf) -> Result<PathBuf, String> {
 pub fn output_dir() -> PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(manifest_dir().join("target"), PathBuf::from);
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or(manifest_dir().join("target"), PathBuf::from);
         let dir = manifest_dir().join(target).join("c_tests");
         fs::create_dir_all(&dir).expect("target/c_tests can be made");
         dir
@@ -95,7 +106,11 @@ pub fn build(program: &Program, link: Link) -> Result<PathBuf, String> {
     let object = folder.join(format!("{stem}.o"));
     if !object.is_file() {
         let mut command = compiler(cxx);
-        command.args(COMMON_FLAGS).args(&program.flags).arg("-I").arg(manifest_dir().join("c_tests/support"));
+        command
+            .args(COMMON_FLAGS)
+            .args(&program.flags)
+            .arg("-I")
+            .arg(manifest_dir().join("c_tests/support"));
         command.arg("-I").arg(manifest_dir().join("include")).arg("-c").arg(&program.path);
         finish(command, &object)?;
     }
@@ -138,7 +153,8 @@ pub fn build_plugins(program: &Program) -> Result<Vec<(String, PathBuf)>, String
         let key = (contents(&plugin.source)?, support_stamp(), COMMON_FLAGS, &plugin.flags);
         let folder = output_dir().join(&program.group);
         fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-        let path = folder.join(format!("{}-{}-{:016x}.so", program.name, plugin.name, hash_of(&key)));
+        let path =
+            folder.join(format!("{}-{}-{:016x}.so", program.name, plugin.name, hash_of(&key)));
         if !path.is_file() {
             let mut command = compiler(is_cxx(&plugin.source));
             command.args(COMMON_FLAGS).args(["-shared", "-fPIC"]);
@@ -158,7 +174,10 @@ fn finish(mut command: Command, output: &Path) -> Result<(), String> {
     command.arg("-o").arg(&partial);
     let result = command.output().map_err(|e| format!("no compiler: {e}"))?;
     if !result.status.success() {
-        return Err(format!("does not build\n{}", String::from_utf8_lossy(&result.stderr).trim_end()));
+        return Err(format!(
+            "does not build\n{}",
+            String::from_utf8_lossy(&result.stderr).trim_end()
+        ));
     }
     fs::rename(&partial, output).map_err(|e| e.to_string())
 }
@@ -168,7 +187,8 @@ fn is_cxx(path: &Path) -> bool {
 }
 
 fn is_link_flag(flag: &str) -> bool {
-    flag.starts_with("-Wl,") || matches!(flag, "-rdynamic" | "-no-pie" | "-pie" | "-static-libstdc++" | "-static-libgcc")
+    flag.starts_with("-Wl,")
+        || matches!(flag, "-rdynamic" | "-no-pie" | "-pie" | "-static-libstdc++" | "-static-libgcc")
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
@@ -180,8 +200,12 @@ fn support_stamp() -> u64 {
     static STAMP: OnceLock<u64> = OnceLock::new();
     *STAMP.get_or_init(|| {
         let folder = manifest_dir().join("c_tests/support");
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let mut files: Vec<PathBuf> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         files.sort();
         hash_of(&files.iter().map(|file| fs::read(file).unwrap_or_default()).collect::<Vec<_>>())
     })

@@ -90,7 +90,9 @@ impl Expectation {
             return ending.clone();
         }
         let counts = |r: &RecordWanted| {
-            !r.child && (r.kind_of_record == "error" || (r.kind_of_record == "leak" && r.kinds != ["reachable"]))
+            !r.child
+                && (r.kind_of_record == "error"
+                    || (r.kind_of_record == "leak" && r.kinds != ["reachable"]))
         };
         Ending::Exit(if self.records.iter().any(counts) { 23 } else { 0 })
     }
@@ -148,7 +150,9 @@ impl Expectation {
             rest = &rest[1..];
         }
         if matches!(head, "leak" | "hidden-leak") && rest.len() >= 4 {
-            for (at, unit, field) in [(0, ["block", "blocks"], "blocks"), (2, ["byte", "bytes"], "bytes")] {
+            for (at, unit, field) in
+                [(0, ["block", "blocks"], "blocks"), (2, ["byte", "bytes"], "bytes")]
+            {
                 if !unit.contains(&rest[at + 1].as_str()) {
                     return Err(format!("`{clause}`: wants `N blocks M bytes`"));
                 }
@@ -188,7 +192,12 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
                     "has-allocated" => StackOf::Allocation,
                     _ => StackOf::Release,
                 };
-                record.frames.push(FrameWanted { stack, index: None, function: text(at + 1)?, line: None });
+                record.frames.push(FrameWanted {
+                    stack,
+                    index: None,
+                    function: text(at + 1)?,
+                    line: None,
+                });
                 at += 2;
             }
             "frame" | "allocated" | "freed" => {

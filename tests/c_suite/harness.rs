@@ -2,14 +2,14 @@
 //! harness must see an abort, and must see as failures a missing report, a
 //! record nobody expected, a wrong number and a hang. Needs no library.
 
+use crate::GROUPS;
 use crate::build;
 use crate::expectation::{Ending, Expectation};
 use crate::header::{Link, Program};
 use crate::judge::judge;
-use crate::run::{run, Outcome};
+use crate::run::{Outcome, run};
 use crate::suite::files_of;
-use crate::GROUPS;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -43,7 +43,9 @@ fn verdict(expect: &[&str], wait_status: i32, records: Vec<Value>) -> Vec<String
 }
 
 fn record(mut fields: Value) -> Value {
-    for (key, value) in [("v", json!(1)), ("pid", json!(7)), ("time", json!("2026-01-01T00:00:00Z"))] {
+    for (key, value) in
+        [("v", json!(1)), ("pid", json!(7)), ("time", json!("2026-01-01T00:00:00Z"))]
+    {
         fields[key] = value;
     }
     fields
@@ -51,8 +53,10 @@ fn record(mut fields: Value) -> Value {
 
 fn summary(definite_blocks: u64, definite_bytes: u64) -> Value {
     let none = json!({"blocks": 0, "bytes": 0});
-    record(json!({"type": "summary", "definite": {"blocks": definite_blocks, "bytes": definite_bytes},
-        "indirect": none, "possible": none, "reachable": none, "errors": 0, "suppressed": 0}))
+    record(
+        json!({"type": "summary", "definite": {"blocks": definite_blocks, "bytes": definite_bytes},
+        "indirect": none, "possible": none, "reachable": none, "errors": 0, "suppressed": 0}),
+    )
 }
 
 fn leak(blocks: u64, bytes: u64, function: &str) -> Value {
@@ -123,8 +127,14 @@ fn t0_every_header_is_sound_and_every_crime_has_its_twin() {
             match Program::read(&file) {
                 Err(fault) => faults.push(fault),
                 Ok(program) if program.crime && !program.has_silent_case() => match &program.twin {
-                    None => faults.push(format!("{}: a crime without an innocent twin", file.display())),
-                    Some(twin) if !["c", "cc"].iter().any(|e| file.with_file_name(format!("{twin}.{e}")).is_file()) => {
+                    None => {
+                        faults.push(format!("{}: a crime without an innocent twin", file.display()))
+                    }
+                    Some(twin)
+                        if !["c", "cc"]
+                            .iter()
+                            .any(|e| file.with_file_name(format!("{twin}.{e}")).is_file()) =>
+                    {
                         faults.push(format!("{}: its twin {twin} does not exist", file.display()));
                     }
                     Some(_) => {}

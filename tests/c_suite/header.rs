@@ -3,7 +3,7 @@
 //! A header line `// word: text` is a directive and an unknown word is an error,
 //! so that a slip of the pen never turns an expectation into prose.
 
-use crate::expectation::{split_words, Expectation};
+use crate::expectation::{Expectation, split_words};
 use crate::run::DEADLINE_SECONDS;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,9 @@ impl Program {
     /// True iff the file holds its own innocent twin: a case that stays silent,
     /// or is called innocent where silence cannot be read from records.
     pub fn has_silent_case(&self) -> bool {
-        self.cases.iter().any(|case| case.expectation.is_silent() || case.name.starts_with("innocent"))
+        self.cases
+            .iter()
+            .any(|case| case.expectation.is_silent() || case.name.starts_with("innocent"))
     }
 }
 
@@ -141,7 +143,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(path: &Path, text: &'a str) -> Self {
-        let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
+        let part =
+            |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
         Reader {
             text,
             titled: false,
@@ -185,7 +188,8 @@ impl<'a> Reader<'a> {
             "origin" | "note" => {}
             "innocent-twin" => self.program.twin = Some(value.to_string()),
             "timeout" => {
-                let seconds = value.parse().map_err(|_| format!("`{value}` is no number of seconds"))?;
+                let seconds =
+                    value.parse().map_err(|_| format!("`{value}` is no number of seconds"))?;
                 self.program.timeout_seconds = seconds;
             }
             "baseline" => self.program.baseline = value != "no",

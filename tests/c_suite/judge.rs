@@ -38,7 +38,11 @@ fn judge_ending(wanted: &Expectation, outcome: &Outcome, faults: &mut Vec<String
         Ending::Signal(signal) => status.signal() == Some(signal),
     });
     if !matches {
-        let said = outcome.stderr.lines().last().map_or(String::new(), |l| format!("; last words: {}", shorten(l)));
+        let said = outcome
+            .stderr
+            .lines()
+            .last()
+            .map_or(String::new(), |l| format!("; last words: {}", shorten(l)));
         let expected = match ending {
             Ending::Exit(code) => format!("exit {code}"),
             Ending::Signal(signal) => format!("signal {signal}"),
@@ -72,7 +76,8 @@ fn judge_output(wanted: &Expectation, outcome: &Outcome, faults: &mut Vec<String
 /// A normal end leaves exactly one summary, and its counts are those of the records.
 fn judge_summary(case: &Case, outcome: &Outcome, ends_well: bool, faults: &mut Vec<String>) {
     let own = |r: &&Value| r["pid"].as_u64() == Some(outcome.pid.into());
-    let summaries: Vec<&Value> = outcome.records.iter().filter(own).filter(|r| r["type"] == "summary").collect();
+    let summaries: Vec<&Value> =
+        outcome.records.iter().filter(own).filter(|r| r["type"] == "summary").collect();
     if case.expectation.no_report {
         if let Some(record) = outcome.records.first() {
             faults.push(format!("expected no report at all, came {}", describe(record)));
@@ -87,18 +92,32 @@ fn judge_summary(case: &Case, outcome: &Outcome, ends_well: bool, faults: &mut V
     let Some(summary) = summaries.first() else { return };
     for kind in ["definite", "indirect", "possible"] {
         for unit in ["blocks", "bytes"] {
-            let leaks = outcome.records.iter().filter(own).filter(|r| r["type"] == "leak" && r["kind"] == kind);
+            let leaks = outcome
+                .records
+                .iter()
+                .filter(own)
+                .filter(|r| r["type"] == "leak" && r["kind"] == kind);
             let sum: u64 = leaks.filter_map(|r| r[unit].as_u64()).sum();
             let told = summary[kind][unit].as_u64();
-            let hidden = case.options.iter().any(|o| o.contains("suppressions") || o.contains("show_leak_kinds"));
+            let hidden = case
+                .options
+                .iter()
+                .any(|o| o.contains("suppressions") || o.contains("show_leak_kinds"));
             if told != Some(sum) && !hidden {
-                faults.push(format!("summary says {kind} {unit} {told:?}, its leak records say {sum}"));
+                faults.push(format!(
+                    "summary says {kind} {unit} {told:?}, its leak records say {sum}"
+                ));
             }
         }
     }
 }
 
-fn judge_records(program: &Program, wanted: &Expectation, outcome: &Outcome, faults: &mut Vec<String>) {
+fn judge_records(
+    program: &Program,
+    wanted: &Expectation,
+    outcome: &Outcome,
+    faults: &mut Vec<String>,
+) {
     let findings: Vec<&Value> = outcome.records.iter().filter(|r| r["type"] != "summary").collect();
     let file = program.path.file_name().unwrap_or_default().to_string_lossy();
     let fits = |w: &RecordWanted, r: &Value| mismatch(w, r, outcome.pid, &file).is_none();
@@ -106,12 +125,17 @@ fn judge_records(program: &Program, wanted: &Expectation, outcome: &Outcome, fau
     for index in 0..wanted.records.len() {
         let mut tried = vec![false; findings.len()];
         if !assign(index, &wanted.records, &findings, &fits, &mut owner, &mut tried) {
-            faults.push(format!("expected `{}`{}", wanted.records[index].text, nearest(index, wanted, &findings, outcome.pid, &file)));
+            faults.push(format!(
+                "expected `{}`{}",
+                wanted.records[index].text,
+                nearest(index, wanted, &findings, outcome.pid, &file)
+            ));
         }
     }
     for (record, _) in findings.iter().zip(&owner).filter(|(_, owner)| owner.is_none()) {
         let tolerated = wanted.tolerated.iter().any(|(kind_of_record, kind)| {
-            record["type"] == kind_of_record.as_str() && kind.as_ref().is_none_or(|k| record["kind"] == k.as_str())
+            record["type"] == kind_of_record.as_str()
+                && kind.as_ref().is_none_or(|k| record["kind"] == k.as_str())
         });
         if !tolerated {
             faults.push(format!("unexpected: {}", describe(record)));
@@ -147,7 +171,13 @@ fn assign(
 }
 
 /// Why the likeliest record does not fit, for the failure line.
-fn nearest(index: usize, wanted: &Expectation, findings: &[&Value], pid: u32, file: &str) -> String {
+fn nearest(
+    index: usize,
+    wanted: &Expectation,
+    findings: &[&Value],
+    pid: u32,
+    file: &str,
+) -> String {
     let wanted = &wanted.records[index];
     let alike = findings.iter().find(|r| r["type"] == wanted.kind_of_record.as_str());
     match alike.and_then(|r| mismatch(wanted, r, pid, file).map(|why| (r, why))) {
@@ -192,7 +222,9 @@ fn frame_mismatch(wanted: &FrameWanted, record: &Value, file: &str) -> Option<St
         StackOf::Release => ("freed stack", &record["block"]["freed"]["stack"]),
     };
     let frames = stack.as_array().map(Vec::as_slice).unwrap_or_default();
-    let named = |frame: &Value| frame["function"].as_str().is_some_and(|f| same_function(f, &wanted.function));
+    let named = |frame: &Value| {
+        frame["function"].as_str().is_some_and(|f| same_function(f, &wanted.function))
+    };
     let Some(index) = wanted.index else {
         return (!frames.iter().any(named)).then(|| format!("{name} lacks {}", wanted.function));
     };
@@ -261,7 +293,8 @@ pub fn describe(record: &Value) -> String {
         parts.push(shorten(message));
     }
     let frames = record["stack"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let names: Vec<&str> = frames.iter().take(4).map(|f| f["function"].as_str().unwrap_or("?")).collect();
+    let names: Vec<&str> =
+        frames.iter().take(4).map(|f| f["function"].as_str().unwrap_or("?")).collect();
     format!("{} [{}] pid {}", parts.join(" "), names.join(" < "), record["pid"])
 }
 

@@ -10,7 +10,8 @@ use std::process::Command;
 /// Output of one binutils command on the shared library.
 fn read_library(tool: &str, args: &[&str]) -> String {
     let library = build::shared_library().unwrap_or_else(|missing| panic!("{missing}"));
-    let output = Command::new(tool).args(args).arg(&library).output().expect("binutils is installed");
+    let output =
+        Command::new(tool).args(args).arg(&library).output().expect("binutils is installed");
     assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -35,7 +36,9 @@ fn load_thread_local_storage_is_initial_exec() {
 /// Undefined dynamic symbols, without versions; weak ones need not exist.
 fn imports() -> BTreeSet<String> {
     let symbols = read_library("nm", &["-D", "--undefined-only", "--format=posix"]);
-    let name = |line: &str| line.split_whitespace().next().map(|n| n.split('@').next().unwrap_or(n).to_string());
+    let name = |line: &str| {
+        line.split_whitespace().next().map(|n| n.split('@').next().unwrap_or(n).to_string())
+    };
     symbols.lines().filter_map(name).collect()
 }
 
@@ -50,7 +53,8 @@ fn allowed(file: &str) -> BTreeSet<String> {
 #[test]
 fn load_imports_are_on_the_allow_list() {
     let allowed = allowed("allowed_imports.txt");
-    let strange: Vec<String> = imports().into_iter().filter(|name| !allowed.contains(name)).collect();
+    let strange: Vec<String> =
+        imports().into_iter().filter(|name| !allowed.contains(name)).collect();
     assert!(strange.is_empty(), "not in c_tests/allowed_imports.txt: {strange:?}");
 }
 
@@ -59,32 +63,57 @@ fn load_needs_no_other_library() {
     let dynamic = read_library("readelf", &["-dW"]);
     let needed: Vec<&str> = dynamic.lines().filter(|line| line.contains("(NEEDED)")).collect();
     for line in &needed {
-        let known = ["[libc.so.6]", "[ld-linux-x86-64.so.2]", "[ld-linux-aarch64.so.1]", "[libgcc_s.so.1]"];
+        let known =
+            ["[libc.so.6]", "[ld-linux-x86-64.so.2]", "[ld-linux-aarch64.so.1]", "[libgcc_s.so.1]"];
         assert!(known.iter().any(|name| line.contains(name)), "needs {line}");
     }
 }
 
 /// The malloc family of interface.md, section 5.
 const FAMILY: &[&str] = &[
-    "malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign", "memalign", "valloc", "pvalloc",
-    "malloc_usable_size", "free_sized", "free_aligned_sized", "mallinfo", "mallinfo2", "mallopt", "malloc_trim",
-    "malloc_stats", "malloc_info",
+    "malloc",
+    "calloc",
+    "realloc",
+    "free",
+    "aligned_alloc",
+    "posix_memalign",
+    "memalign",
+    "valloc",
+    "pvalloc",
+    "malloc_usable_size",
+    "free_sized",
+    "free_aligned_sized",
+    "mallinfo",
+    "mallinfo2",
+    "mallopt",
+    "malloc_trim",
+    "malloc_stats",
+    "malloc_info",
 ];
 
 /// The LeakSanitizer annotations that exist as aliases.
 const ANNOTATIONS: &[&str] = &[
-    "__lsan_disable", "__lsan_enable", "__lsan_ignore_object", "__lsan_register_root_region",
-    "__lsan_unregister_root_region", "__lsan_do_leak_check", "__lsan_do_recoverable_leak_check",
+    "__lsan_disable",
+    "__lsan_enable",
+    "__lsan_ignore_object",
+    "__lsan_register_root_region",
+    "__lsan_unregister_root_region",
+    "__lsan_do_leak_check",
+    "__lsan_do_recoverable_leak_check",
 ];
 
 #[test]
 fn load_exports_the_whole_family() {
     let symbols = read_library("nm", &["-D", "--defined-only", "--format=posix"]);
-    let defined: BTreeSet<&str> = symbols.lines().filter_map(|l| l.split([' ', '@']).next()).collect();
-    let missing: Vec<&&str> = FAMILY.iter().chain(ANNOTATIONS).filter(|name| !defined.contains(**name)).collect();
+    let defined: BTreeSet<&str> =
+        symbols.lines().filter_map(|l| l.split([' ', '@']).next()).collect();
+    let missing: Vec<&&str> =
+        FAMILY.iter().chain(ANNOTATIONS).filter(|name| !defined.contains(**name)).collect();
     assert!(missing.is_empty(), "not exported: {missing:?}");
     let foreign = |name: &&&str| {
-        let ours = name.starts_with("heapwarden_") || name.starts_with("__lsan_") || name.starts_with("__heapwarden");
+        let ours = name.starts_with("heapwarden_")
+            || name.starts_with("__lsan_")
+            || name.starts_with("__heapwarden");
         let cxx = name.starts_with("_Zn") || name.starts_with("_Zd");
         !(ours || cxx || FAMILY.contains(*name) || INTERPOSED.contains(*name))
     };
@@ -93,7 +122,8 @@ fn load_exports_the_whole_family() {
 }
 
 /// Functions that are not malloc's but are watched: threads, module tables, names.
-const INTERPOSED: &[&str] = &["pthread_create", "dlclose", "dlopen", "cfree", "malloc_size", "reallocarray"];
+const INTERPOSED: &[&str] =
+    &["pthread_create", "dlclose", "dlopen", "cfree", "malloc_size", "reallocarray"];
 
 #[test]
 fn load_family_functions_do_not_call_each_other() {
@@ -104,7 +134,8 @@ fn load_family_functions_do_not_call_each_other() {
         if let Some(name) = line.strip_suffix(">:").and_then(|l| l.split_once('<')) {
             inside = name.1;
         }
-        let target = line.split_once("call").or_else(|| line.split_once("jmp")).map(|(_, rest)| rest);
+        let target =
+            line.split_once("call").or_else(|| line.split_once("jmp")).map(|(_, rest)| rest);
         let Some((_, target)) = target.and_then(|t| t.split_once('<')) else { continue };
         let target = target.split(['>', '@', '+']).next().unwrap_or_default();
         if FAMILY.contains(&inside) && FAMILY.contains(&target) && inside != target {

@@ -68,7 +68,10 @@ pub fn run(
     let mut command = Command::new(executable);
     command.args(case.args.iter().map(|a| fill(a))).current_dir(&scratch).process_group(0);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("HEAPWARDEN_") || name == "LD_PRELOAD" || name == "LD_LIBRARY_PATH" {
+        if name.to_string_lossy().starts_with("HEAPWARDEN_")
+            || name == "LD_PRELOAD"
+            || name == "LD_LIBRARY_PATH"
+        {
             command.env_remove(name);
         }
     }
@@ -108,7 +111,9 @@ pub fn run(
     }
     let (pid, status) = wait(command, Duration::from_secs(program.timeout_seconds))?;
 
-    let text = |name: &str| String::from_utf8_lossy(&fs::read(scratch.join(name)).unwrap_or_default()).into_owned();
+    let text = |name: &str| {
+        String::from_utf8_lossy(&fs::read(scratch.join(name)).unwrap_or_default()).into_owned()
+    };
     let mut outcome = Outcome {
         pid,
         status,
@@ -120,12 +125,18 @@ pub fn run(
     match case.report {
         ReportFrom::Off => {}
         ReportFrom::Stderr => {
-            let lines = outcome.stderr.lines().filter(|l| l.starts_with('{')).map(str::to_string).collect::<Vec<_>>();
+            let lines = outcome
+                .stderr
+                .lines()
+                .filter(|l| l.starts_with('{'))
+                .map(str::to_string)
+                .collect::<Vec<_>>();
             lines.iter().for_each(|line| take_line(&mut outcome, line));
         }
         ReportFrom::File => {
             for file in report_files(&scratch) {
-                let text = String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()).into_owned();
+                let text =
+                    String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()).into_owned();
                 text.lines().for_each(|line| take_line(&mut outcome, line));
             }
         }
@@ -137,7 +148,9 @@ pub fn run(
 fn options(case: &Case, scratch: &Path, fill: &dyn Fn(&str) -> String) -> String {
     let mut parts = Vec::new();
     match case.report {
-        ReportFrom::File => parts.push(format!("format=json:log_path={}/report", scratch.display())),
+        ReportFrom::File => {
+            parts.push(format!("format=json:log_path={}/report", scratch.display()))
+        }
         ReportFrom::Stderr => parts.push("format=json".to_string()),
         ReportFrom::Off => {}
     }
@@ -167,11 +180,14 @@ pub fn report_files(scratch: &Path) -> Vec<PathBuf> {
 
 /// A fresh folder for this case.
 fn scratch_folder(program: &Program, case: &Case, link: Link) -> Result<PathBuf, String> {
-    let plain: String = case.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let dir = build::output_dir()
-        .join("run")
-        .join(&program.group)
-        .join(format!("{}-{}-{}", program.name, plain, link.name()));
+    let plain: String =
+        case.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let dir = build::output_dir().join("run").join(&program.group).join(format!(
+        "{}-{}-{}",
+        program.name,
+        plain,
+        link.name()
+    ));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     Ok(dir)
@@ -201,4 +217,3 @@ fn wait(mut command: Command, deadline: Duration) -> Result<(u32, Option<ExitSta
     }
     Ok((pid, status))
 }
-

@@ -20,7 +20,9 @@ pub fn files_of(group: &str) -> Vec<PathBuf> {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|e| e == "c" || e == "cc"))
-        .filter(|path| !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("plugin_")))
+        .filter(|path| {
+            !path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("plugin_"))
+        })
         .collect();
     files.sort();
     files
@@ -31,7 +33,9 @@ pub fn run_group(group: &str) {
     let baseline = std::env::var_os("HEAPWARDEN_C_BASELINE").is_some();
     let filter = std::env::var("HEAPWARDEN_C_TEST").ok();
     if !baseline {
-        for missing in [build::shared_library().err(), build::static_library().err()].into_iter().flatten() {
+        for missing in
+            [build::shared_library().err(), build::static_library().err()].into_iter().flatten()
+        {
             panic!("{missing}");
         }
     }
@@ -75,7 +79,11 @@ fn run_file(file: &Path, baseline: bool, filter: Option<&str>, tally: &Tally) {
         Ok(program) => program,
         Err(fault) => return tally.fail(fault),
     };
-    let wanted = |case: &str| filter.is_none_or(|f| f == program.name || f == case || f == format!("{}/{case}", program.name));
+    let wanted = |case: &str| {
+        filter.is_none_or(|f| {
+            f == program.name || f == case || f == format!("{}/{case}", program.name)
+        })
+    };
     if !program.cases.iter().any(|case| wanted(&case.name)) {
         return;
     }
@@ -89,7 +97,8 @@ fn run_file(file: &Path, baseline: bool, filter: Option<&str>, tally: &Tally) {
             continue;
         }
         let title = format!("{}/{}", program.group, program.name);
-        let built = build::build(&program, link).and_then(|exe| Ok((exe, build::build_plugins(&program)?)));
+        let built =
+            build::build(&program, link).and_then(|exe| Ok((exe, build::build_plugins(&program)?)));
         let (executable, plugins) = match built {
             Ok(built) => built,
             Err(fault) => {

@@ -270,3 +270,32 @@ pub fn accepts_connections(port: u16, limit: Duration) -> bool {
     }
     false
 }
+
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "misuse reported")]
+    fn a_misuse_record_fails_the_scenario() {
+        let scenario = Scenario::new("harness-misuse");
+        scenario.empty();
+        let record =
+            "{\"v\":1,\"type\":\"leak\"}\n{\"v\":1,\"type\":\"error\",\"kind\":\"double-free\"}\n";
+        fs::write(scenario.logs().join("log.1"), record).expect("log");
+        scenario.assert_no_misuse();
+    }
+
+    #[test]
+    fn a_leak_record_is_allowed() {
+        let scenario = Scenario::new("harness-leak");
+        scenario.empty();
+        fs::write(scenario.logs().join("log.1"), "{\"v\":1,\"type\":\"leak\"}\n").expect("log");
+        scenario.assert_no_misuse();
+    }
+
+    #[test]
+    #[should_panic(expected = "standard output differs at line 2")]
+    fn a_different_line_is_found() {
+        assert_same("standard output", "one\ntwo\n", "one\n2\n");
+    }
+}
