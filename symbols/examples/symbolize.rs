@@ -95,8 +95,7 @@ fn measure(
 ) {
     let image =
         Disk.map(path.as_bytes()).and_then(heapwarden_symbols::Image::parse).expect("an ELF file");
-    // The code segment is the largest one that is not the first page.
-    let code = image.segments().max_by_key(|segment| segment.file_size).expect("segments");
+    let code = image.segments().find(|segment| segment.executable).expect("code");
     let before = TAKEN.load(Ordering::Relaxed);
     let start = Instant::now();
     let source = symbolizer.source(module);
@@ -107,7 +106,7 @@ fn measure(
     let taken_first = TAKEN.load(Ordering::Relaxed) - before;
     let (mut frames, mut named, mut lines) = (0, 0, 0);
     for index in 0..count {
-        let svma = code.svma + code.file_size / count * index;
+        let svma = code.svma + code.file_size * index / count;
         let answer = symbolizer.resolve(module, svma);
         frames += answer.len();
         named += usize::from(answer.iter().any(|frame| frame.function.is_some()));

@@ -5,8 +5,11 @@
 
 use crate::compression;
 use alloc::string::String;
+use object::elf::PF_X;
 use object::read::elf::{ElfFile32, ElfFile64};
-use object::{Architecture, Endianness, File, Object, ObjectSection, ObjectSegment, Section};
+use object::{
+    Architecture, Endianness, File, Object, ObjectSection, ObjectSegment, Section, SegmentFlags,
+};
 
 /// A parsed ELF file (program, shared object, or separate debug file).
 pub struct Image {
@@ -24,6 +27,8 @@ pub struct Segment {
     pub file_offset: u64,
     /// Bytes in the file (`p_filesz`), at most `memory_size` in a sane file.
     pub file_size: u64,
+    /// Whether it holds code (`PF_X`).
+    pub executable: bool,
 }
 
 impl Image {
@@ -46,7 +51,16 @@ impl Image {
     pub fn segments(&self) -> impl Iterator<Item = Segment> + '_ {
         self.file.segments().map(|segment| {
             let (file_offset, file_size) = segment.file_range();
-            Segment { svma: segment.address(), memory_size: segment.size(), file_offset, file_size }
+            let executable = matches!(
+                segment.flags(), SegmentFlags::Elf { p_flags, .. } if p_flags.contains(PF_X)
+            );
+            Segment {
+                svma: segment.address(),
+                memory_size: segment.size(),
+                file_offset,
+                file_size,
+                executable,
+            }
         })
     }
 
