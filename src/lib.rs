@@ -40,7 +40,8 @@ pub mod heap;
 #[cfg(feature = "hosted")]
 pub mod report;
 
-// symbol
+#[cfg(feature = "hosted")]
+pub mod symbol;
 
 #[cfg(feature = "abi")]
 pub mod abi;

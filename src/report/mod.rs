@@ -18,10 +18,11 @@
 //! # How to report
 //!
 //! ```ignore
-//! static REPORTER: Reporter = Reporter::new(&Depot, &symbol::NAMES);
+//! static REPORTER: Reporter = Reporter::new(&symbol::Depot, &symbol::NAMES);
 //!
 //! // once, after the options are known
 //! REPORTER.configure(&options);
+//! symbol::NAMES.configure(options.symbolize, options.symbolize_timeout_s);
 //! REPORTER.add_suppressions(linked_in_text);
 //!
 //! // a misuse: in any thread, in a signal handler, with any lock held whose

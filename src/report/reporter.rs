@@ -66,6 +66,8 @@ struct State {
     lists_matched: bool,
     shown: LeakKinds,
     most_leaks: u64,
+    /// Why names are missing was said already.
+    has_complained: bool,
     /// Leak records since the last summary.
     leaks: u64,
     codes: [Code; FRAMES_MAX],
@@ -87,6 +89,7 @@ impl Reporter {
             lists_matched: true,
             shown: LeakKinds::USUAL,
             most_leaks: 0,
+            has_complained: false,
             leaks: 0,
             codes: [Code { address: 0, module: 0 }; FRAMES_MAX],
             buffer: [0; RECORD_MAX],
@@ -134,7 +137,7 @@ impl Reporter {
     pub fn prepare(&self, stacks: &mut dyn Iterator<Item = StackId>) {
         if let Some(mut state) = self.enter() {
             stacks.for_each(|stack| state.want(stack));
-            state.names.resolve();
+            state.resolve();
         }
     }
 
@@ -215,7 +218,7 @@ impl Reporter {
             return Outcome::Failed;
         };
         record.for_each_stack(&mut |stack| state.want(stack));
-        state.names.resolve();
+        state.resolve();
         if let Some((finding, stack, size)) = finding {
             if state.is_suppressed(finding, stack, size) {
                 return Outcome::Suppressed;
@@ -328,6 +331,14 @@ impl State {
     fn want(&mut self, stack: StackId) {
         let codes = frames_of(self.stacks, self.own_code, stack, &mut self.codes);
         codes.iter().for_each(|code| self.names.want(code.call()));
+    }
+
+    fn resolve(&mut self) {
+        if let Err(why) = self.names.resolve()
+            && !core::mem::replace(&mut self.has_complained, true)
+        {
+            self.write(Record::Notice(why));
+        }
     }
 
     fn is_suppressed(&mut self, finding: Finding, stack: StackId, size: Count) -> bool {

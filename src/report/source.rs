@@ -79,8 +79,11 @@ pub trait Names: Sync {
     fn want(&self, code: Code) {
         let _ = code;
     }
-    /// Looks up all that is wanted and not yet known, in one go.
-    fn resolve(&self) {}
+    /// Looks up all that is wanted and not yet known, in one go; why not, if
+    /// some of it could not be.
+    fn resolve(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
     /// Calls `visit` for each function at `code` (already minus one),
     /// innermost first; not at all if none is known.
     fn at(&self, code: Code, visit: &mut dyn FnMut(&Frame<'_>));

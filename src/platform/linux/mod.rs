@@ -9,6 +9,7 @@ pub mod maps;
 mod memory;
 pub mod output;
 pub mod process;
+pub mod shared;
 pub mod syscall;
 mod thread;
 pub mod tls;
