@@ -33,8 +33,9 @@
 //! What is handed out is `&'static`: files stay mapped and parsed debug
 //! information is leaked on purpose, so that frames may be kept for as long as
 //! the report needs them. Make one [`Symbolizer`] a process (or one an arena,
-//! and let nothing it gave outlive that arena). Nothing is read before the first question about a
-//! module, and DWARF not before the first [`Symbolizer::resolve`] in it.
+//! and let nothing it gave outlive that arena). Nothing is read before the first
+//! question about a module, and DWARF not before the first
+//! [`Symbolizer::resolve`] in it.
 //!
 //! # Where names come from, best first
 //!
@@ -53,9 +54,9 @@
 //!   line table and symbol names, but no inlined frames. So is `.debug_sup`.
 //! - Relocatable files (`.o`, `.ko`) and other formats than ELF are not read.
 //! - Hostile bytes cannot make it panic, but they can make it slow or hungry,
-//!   and a debug file made for the purpose can nest inlined calls deep
-//!   enough to exhaust the stack (addr2line recurses). A file truncated while it
-//!   is mapped raises SIGBUS as every mapping does.
+//!   and a debug file made for the purpose can nest inlined calls deep enough
+//!   to exhaust the stack (addr2line recurses). A file truncated while it is
+//!   mapped raises SIGBUS, as every mapping does.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

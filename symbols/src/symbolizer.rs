@@ -22,7 +22,8 @@ const SYSTEM_DEBUG_DIRECTORY: &[u8] = b"/usr/lib/debug";
 pub struct Module<'a> {
     /// Path of the file, absolute (bytes, no terminating zero).
     pub path: &'a [u8],
-    /// Build-id found in memory; a file with another one is not trusted.
+    /// Build-id found in memory; a file with another one is not trusted. `None` or
+    /// empty if unknown.
     pub build_id: Option<&'a [u8]>,
     /// Address in the process − svma (`dlpi_addr`).
     pub load_bias: u64,
@@ -118,13 +119,14 @@ impl<F: Files> Symbolizer<F> {
 
     /// Makes a module known. Opens nothing yet.
     pub fn add_module(&mut self, module: Module<'_>) -> ModuleId {
+        let build_id = module.build_id.filter(|id| !id.is_empty());
         let same = |object: &ObjectFile| {
-            *object.path == *module.path && object.build_id.as_deref() == module.build_id
+            *object.path == *module.path && object.build_id.as_deref() == build_id
         };
         let object = self.objects.iter().position(same).unwrap_or_else(|| {
             self.objects.push(ObjectFile {
                 path: module.path.into(),
-                build_id: module.build_id.map(Into::into),
+                build_id: build_id.map(Into::into),
                 opened: None,
                 lines: None,
             });

@@ -70,6 +70,21 @@ fn compressed_sections_say_what_plain_ones_say() {
     }
 }
 
+/// Its units are in other files, which are not read: functions and lines remain,
+/// inlined calls are lost.
+#[test]
+fn split_dwarf_still_gives_functions_and_lines() {
+    let shop = Workshop::new();
+    let program = zoo(&shop, &["-gsplit-dwarf", "-dumpdir", shop.path("").to_str().expect("text")]);
+    let frames = plain_frames(&program);
+    let main = nm(&program, &[]).into_iter().find(|symbol| symbol.name == "main").expect("main");
+    let (mut symbolizer, module) = open(&program, &[]);
+    let frame = symbolizer.resolve(module, main.svma)[0];
+    assert_eq!(frame.function, Some("main"));
+    assert!(frame.file.is_some_and(|file| file.ends_with("zoo.cpp")));
+    assert!(frames.iter().all(|frames| frames.len() == 1 && !frames[0].inlined));
+}
+
 /// As clang writes them: the units have to be read for their ranges.
 #[test]
 fn units_that_no_aranges_list_are_found() {
