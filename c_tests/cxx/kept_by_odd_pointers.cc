@@ -11,9 +11,9 @@ struct First { virtual ~First() {} long a = 1; };
 struct Second { virtual ~Second() {} long b = 2; };
 struct Both : First, Second { char more[100]; };
 
-static Counted *array;
-static Second *second;
-static char *first_letter;
+static Counted *volatile array;
+static Second *volatile second;
+static char *volatile first_letter;
 
 extern "C" NOINLINE void fill(int which) {
     if (which == 1) array = new Counted[10];

@@ -10,7 +10,7 @@
 // case: innocent-large   | main 100000 0 | silent
 #include "scene.h"
 
-static char *kept;
+static char *volatile kept;
 
 static NOINLINE char *make_block(size_t size) { return malloc(size); }
 

@@ -9,7 +9,7 @@
 
 struct node { struct node *next; char bytes[40]; };
 
-static struct node *kept;
+static struct node *volatile kept;
 
 static NOINLINE struct node *make_node(void) { return calloc(1, sizeof(struct node)); }
 

@@ -7,7 +7,7 @@
 // case: innocent | none | silent
 #include "scenario.h"
 
-static uintptr_t slot;
+static volatile uintptr_t slot;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 

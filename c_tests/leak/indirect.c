@@ -16,7 +16,7 @@ struct node {
     char bytes[32];
 };
 
-static struct node *kept;
+static struct node *volatile kept;
 
 static NOINLINE struct node *make_parent(void) { return calloc(1, sizeof(struct node)); }
 static NOINLINE struct node *make_next(void) { return calloc(1, sizeof(struct node)); }

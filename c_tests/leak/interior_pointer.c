@@ -9,8 +9,8 @@
 // case: innocent-large | 0 100000 | silent
 #include "scenario.h"
 
-static char *stepped;
-static char *start;
+static char *volatile stepped;
+static char *volatile start;
 
 static NOINLINE char *make_block(size_t size) { return malloc(size); }
 

@@ -3,11 +3,11 @@
 // expect: silent
 #include "scenario.h"
 
-static void *uninitialized;
-static void *initialized = (void *)1;
+static void *volatile uninitialized;
+static void *volatile initialized = (void *)1;
 void *exported;
-static void *array[100];
-static struct { char pad[8]; void *member; } structure;
+static void *volatile array[100];
+static struct { char pad[8]; void *volatile member; } structure;
 static const void *volatile relocated = &exported;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }

@@ -7,7 +7,7 @@
 #include "scenario.h"
 #include <sys/mman.h>
 
-static void **page;
+static void *volatile *volatile page;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 

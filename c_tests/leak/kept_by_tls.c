@@ -4,9 +4,9 @@
 #include "scenario.h"
 #include <pthread.h>
 
-static __thread void *in_tls;
+static __thread void *volatile in_tls;
 static __thread char padding[3000];
-static __thread void *in_tls_too = (void *)1;
+static __thread void *volatile in_tls_too = (void *)1;
 
 static pthread_barrier_t ready;
 

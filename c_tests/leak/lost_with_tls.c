@@ -5,7 +5,7 @@
 #include "scenario.h"
 #include <pthread.h>
 
-static __thread void *in_tls;
+static __thread void *volatile in_tls;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 

@@ -30,7 +30,7 @@ static void *find(const char *name, void *linked) {
 }
 #define FIND(type, name) ((type)find(#name, (void *)(name)))
 
-static void **page;
+static void *volatile *volatile page;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 
@@ -46,8 +46,8 @@ static NOINLINE void scene(const char *what) {
         page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         CHECK(page != MAP_FAILED);
         page[3] = block;
-        FIND(region_function, __lsan_register_root_region)(page, 4096);
-        if (!strcmp(what, "unroot")) FIND(region_function, __lsan_unregister_root_region)(page, 4096);
+        FIND(region_function, __lsan_register_root_region)((void *)page, 4096);
+        if (!strcmp(what, "unroot")) FIND(region_function, __lsan_unregister_root_region)((void *)page, 4096);
     }
     if (!strcmp(what, "free")) free(block);
     lose(&block);

@@ -5,7 +5,7 @@
 // case: innocent       | 0  | silent
 #include "scenario.h"
 
-static char *ends[20];
+static char *volatile ends[20];
 
 static NOINLINE char *make_block(void) { return malloc(64); }
 

@@ -4,7 +4,7 @@
 // case: innocent | free | silent
 #include "scenario.h"
 
-static char *buffer;
+static char *volatile buffer;
 
 int main(int argc, char **argv) {
     buffer = malloc(100); /* @first */

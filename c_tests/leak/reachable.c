@@ -7,7 +7,7 @@
 // options: show_leak_kinds=all:errors_for_leak_kinds=definite,reachable
 #include "scenario.h"
 
-static void *held[10];
+static void *volatile held[10];
 
 static NOINLINE void *make_block(void) { return malloc(32); }
 

@@ -6,7 +6,7 @@
 // case: innocent        | live    | silent
 #include "scenario.h"
 
-static void **holder;
+static void *volatile *volatile holder;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 
@@ -14,7 +14,7 @@ static NOINLINE void scene(const char *what) {
     holder = calloc(1, strcmp(what, "large") ? 256 : 200000);
     holder[10] = make_block();
     if (strcmp(what, "live")) {
-        free(opaque(holder));
+        free(opaque((void *)holder));
         /* The dangling pointer stays; the block behind it is no root. */
     }
 }
