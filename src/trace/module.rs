@@ -1,7 +1,8 @@
 //! The module table: every object in which a frame was ever met, kept after
 //! it was closed, so that old stacks can still be named.
 //!
-//! Invariant: records are appended and never change, but for `closed`. A
+//! Invariant: records are appended and never change, but for being closed and
+//! opened again. A
 //! writer takes the table only if it is free; who finds it taken goes on with
 //! [`ModuleId::UNKNOWN`] and remembers nothing.
 
@@ -29,6 +30,8 @@ pub const BUILD_ID_BYTES: usize = 32;
 /// One loaded object, as it was when a frame in it was first met.
 pub struct ModuleRecord {
     object: Object,
+    /// What tells the loader's records apart; another one after a reopening.
+    loader_record: AtomicUsize,
     path: &'static [u8],
     build_id: [u8; BUILD_ID_BYTES],
     build_id_length: usize,
@@ -97,7 +100,7 @@ pub fn at(address: usize) -> Option<(ModuleId, &'static ModuleRecord)> {
 /// `None` when no object is loaded there.
 pub fn sections_for(address: usize) -> Option<(ModuleId, Option<UnwindSections<'static>>)> {
     let object = object::find(address)?;
-    let known = newest_first().find(|(_, record)| !record.is_closed() && record.object == object);
+    let known = newest_first().find(|(_, record)| record.is(&object));
     let id = match known {
         Some((id, _)) => id,
         None => append(object).unwrap_or(ModuleId::UNKNOWN),
@@ -105,11 +108,31 @@ pub fn sections_for(address: usize) -> Option<(ModuleId, Option<UnwindSections<'
     Some((id, object.unwind_sections()))
 }
 
+impl ModuleRecord {
+    /// Whether this is the record of `object`, which is loaded now.
+    fn is(&self, object: &Object) -> bool {
+        !self.is_closed()
+            && self.object.lies_like(object)
+            && self.loader_record.load(Relaxed) == object.loader_record()
+    }
+
+    /// Whether `object` is this module, closed meanwhile, loaded again in its place.
+    fn is_again(&self, object: &Object) -> bool {
+        let mut build_id = [0; BUILD_ID_BYTES];
+        self.is_closed()
+            && self.object.lies_like(object)
+            && self.build_id_length != 0
+            && self.build_id() == object.build_id(&mut build_id)
+            && self.path == object.name()
+    }
+}
+
 /// Marks the records whose objects are gone.
 pub fn mark_closed() {
     for (_, record) in newest_first() {
-        if !record.is_closed() && object::find(record.object.start) != Some(record.object) {
-            record.closed.store(true, Relaxed);
+        if !record.is_closed() {
+            let there = object::find(record.object.start);
+            record.closed.store(!there.is_some_and(|object| record.is(&object)), Relaxed);
         }
     }
 }
@@ -124,6 +147,11 @@ fn append(object: Object) -> Option<ModuleId> {
 }
 
 fn append_locked(object: Object) -> Option<ModuleId> {
+    if let Some((id, record)) = newest_first().find(|(_, record)| record.is_again(&object)) {
+        record.loader_record.store(object.loader_record(), Relaxed);
+        record.closed.store(false, Relaxed);
+        return Some(id);
+    }
     let index = LAST.load(Relaxed) as usize + 1;
     let place = RECORDS.get(index / SEGMENT)?;
     if place.load(Relaxed).is_null() {
@@ -134,6 +162,7 @@ fn append_locked(object: Object) -> Option<ModuleId> {
     let build_id_length = object.build_id(&mut build_id).len();
     let new = ModuleRecord {
         object,
+        loader_record: AtomicUsize::new(object.loader_record()),
         path: path_of(&object),
         build_id,
         build_id_length,

@@ -156,6 +156,16 @@ impl Object {
         unsafe { CStr::from_ptr(self.name as *const c_char) }.to_bytes()
     }
 
+    /// Whether both lie at the same addresses.
+    pub fn lies_like(&self, other: &Object) -> bool {
+        (self.start, self.end, self.bias) == (other.start, other.end, other.bias)
+    }
+
+    /// A number that tells the loader's records apart: where the path lies.
+    pub fn loader_record(&self) -> usize {
+        self.name
+    }
+
     fn read_elf_header(&mut self) -> bool {
         if self.end.saturating_sub(self.start) < size_of::<libc::Elf64_Ehdr>() {
             return false;

@@ -42,6 +42,8 @@ static PID: AtomicU64 = AtomicU64::new(0);
 
 static CAPTURES: AtomicU64 = AtomicU64::new(0);
 static CHECKED: AtomicU64 = AtomicU64::new(0);
+static INCOMPLETE: AtomicU64 = AtomicU64::new(0);
+static TRUNCATED: AtomicU64 = AtomicU64::new(0);
 static SHORTER: AtomicU64 = AtomicU64::new(0);
 static UNSEEN: AtomicU64 = AtomicU64::new(0);
 static WRONG: AtomicU64 = AtomicU64::new(0);
@@ -182,29 +184,22 @@ fn compare(entry: Entry, id: trace::StackId) {
         cfa: _Unwind_GetCFA,
     };
     CHECKED.fetch_add(1, Relaxed);
-    match trace::check_against_unwinder(entry, id, unwinder) {
-        Comparison::Equal => {}
-        Comparison::Shorter => {
-            let mut frames = [0; 512];
-            let (count, end) = trace::frames(id, &mut frames);
-            if end == trace::Completeness::Incomplete {
-                let shorter = SHORTER.fetch_add(1, Relaxed);
-                if shorter < VERBOSE.load(Relaxed) {
-                    eprintln!("incomplete {:x?}", &frames[..count]);
-                }
-            }
-        }
-        Comparison::Unseen => {
-            UNSEEN.fetch_add(1, Relaxed);
-        }
-        Comparison::Wrong(at) => {
-            let wrong = WRONG.fetch_add(1, Relaxed);
-            if wrong < VERBOSE.load(Relaxed) {
-                let mut frames = [0; 512];
-                let (count, end) = trace::frames(id, &mut frames);
-                eprintln!("wrong at {at} sp {:x}: {:x?} {end:?}", entry.sp, &frames[..count]);
-            }
-        }
+    let verdict = trace::check_against_unwinder(entry, id, unwinder);
+    let mut frames = [0; 512];
+    let (count, end) = trace::frames(id, &mut frames);
+    match end {
+        trace::Completeness::Incomplete => INCOMPLETE.fetch_add(1, Relaxed),
+        trace::Completeness::Truncated => TRUNCATED.fetch_add(1, Relaxed),
+        _ => 0,
+    };
+    let (counter, name) = match verdict {
+        Comparison::Wrong(_) => (&WRONG, "wrong"),
+        Comparison::Unseen => (&UNSEEN, "unseen"),
+        Comparison::Shorter if end == trace::Completeness::Incomplete => (&SHORTER, "shorter"),
+        Comparison::Shorter | Comparison::Equal => return INSIDE.set(false),
+    };
+    if counter.fetch_add(1, Relaxed) < VERBOSE.load(Relaxed) {
+        eprintln!("{name} {verdict:?} sp {:x}: {:x?} {end:?}", entry.sp, &frames[..count]);
     }
     INSIDE.set(false);
 }
@@ -251,13 +246,15 @@ extern "C" fn finish() {
     }
     let statistics = trace::statistics();
     let mut line = format!(
-        "stack_check: captures {} checked {} wrong {} incomplete {} unseen {} threads {} nodes {} \
+        "stack_check: captures {} checked {} wrong {} shorter {} unseen {} incomplete {} truncated {} threads {} nodes {} \
          bytes {} dropped {}",
         CAPTURES.load(Relaxed),
         CHECKED.load(Relaxed),
         WRONG.load(Relaxed),
         SHORTER.load(Relaxed),
         UNSEEN.load(Relaxed),
+        INCOMPLETE.load(Relaxed),
+        TRUNCATED.load(Relaxed),
         THREADS.load(Relaxed),
         statistics.nodes,
         statistics.bytes,
