@@ -4,7 +4,7 @@
 //! - `cfi`, `expression`, `rule`: from `.eh_frame` to a rule of eight bytes
 //! - `object`, `module`: which file lies at an address, remembered after dlclose
 //! - `rule_table`, `depot`, `hash_table`, `tables`: what all threads share
-//! - `stack_range`, `cursor`, `path`, `thread`: a thread's walk
+//! - `stack_range`, `cursor`, `path`, `front`, `thread`: a thread's walk
 //!
 //! Invariant: a stack id names frames that libgcc's unwinder would find too,
 //! in this order; where the walk cannot go on, the stack says so
@@ -15,6 +15,7 @@ mod check;
 mod cursor;
 mod depot;
 mod expression;
+mod front;
 mod hash_table;
 mod module;
 mod object;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Where a frame's caller lies is a function of the frame's return address
-//! (through its CFI row), of its place, and for some rows of rbp or of a word
+//! (through its CFI row), of rsp in it, and for some rows of rbp or of a word
 //! in the frame. So a frame's checks are: its return address; the word its CFA
 //! is loaded from, if it is; the saved rbp, if a frame further out needs that.
 //! If all checks of the frames up to the window's end hold, unwinding would
@@ -46,6 +46,9 @@ pub struct FoundFrame {
 #[repr(C)]
 struct Frame {
     slot: usize,
+    /// rsp in the frame: above the slot, but for a frame that a signal
+    /// interrupted, where only the signal frame knows.
+    sp: usize,
     fp: usize,
     code: CodeAddress,
     node: StackId,
@@ -91,6 +94,16 @@ impl LastPath {
         }
     }
 
+    /// Whether the innermost frame counts only with its rbp, and all checks of
+    /// the frames that its stack id names, outermost first.
+    pub fn proof(&self) -> (bool, &[Check]) {
+        let Some(last) = self.used.checked_sub(1) else { return (false, &[]) };
+        let frame = &self.frames[last];
+        let window = usize::from(frame.window).min(self.used);
+        let from = usize::from(self.frames[self.used - window].first_check);
+        (frame.needs_fp, &self.checks[from..self.checks_used])
+    }
+
     fn pop_to(&mut self, used: usize) {
         if used < self.used {
             self.checks_used = usize::from(self.frames[used].first_check);
@@ -114,7 +127,7 @@ impl LastPath {
         self.pop_to(used);
         let Some(last) = used.checked_sub(1) else { return false };
         let frame = &self.frames[last];
-        if frame.slot != cursor.slot
+        if (frame.slot, frame.sp) != (cursor.slot, cursor.sp)
             || frame.code.address() != cursor.address
             || (frame.needs_fp && frame.fp != cursor.fp)
         {
@@ -177,6 +190,7 @@ impl LastPath {
         }
         self.frames[self.used] = Frame {
             slot: cursor.slot,
+            sp: cursor.sp,
             fp: cursor.fp,
             code: found.code,
             node: depot::intern(parent, found.code),

@@ -10,6 +10,7 @@
 
 use super::cursor::{Cursor, Outward};
 use super::depot::{self, ROOT_COMPLETE, ROOT_INCOMPLETE, ROOT_TRUNCATED};
+use super::front::{FrontCache, Key};
 use super::path::{FRAMES, FoundFrame, LastPath};
 use super::rule::Step;
 use super::rule_table;
@@ -58,6 +59,7 @@ pub struct ThreadTrace {
     next_foreign: usize,
     path: LastPath,
     found: [FoundFrame; FRAMES],
+    front: FrontCache,
 }
 
 /// Where a walk came to its end.
@@ -88,6 +90,7 @@ impl ThreadTrace {
 
     fn forget(&mut self) {
         self.path.clear();
+        self.front.clear();
     }
 
     /// The stack that called malloc, interned. `depth` is the number of frames
@@ -117,7 +120,37 @@ impl ThreadTrace {
         gone
     }
 
+    #[inline]
     fn capture_alone(&mut self, entry: Entry, depth: u32) -> StackId {
+        let current = GENERATION.load(Acquire) == self.generation && depth == self.depth;
+        if current && depth != 0 && self.home.contains(entry.sp) {
+            // SAFETY: malloc's return address, on the thread's own stack.
+            let caller = unsafe { (entry.sp as *const usize).read_volatile() };
+            let key = Key { caller, sp: entry.sp, fp: entry.fp, high: self.home.high };
+            if let Some(id) = self.front.find(&key) {
+                return id;
+            }
+            return self.capture_new(entry, key, depth);
+        }
+        self.capture_elsewhere(entry, depth)
+    }
+
+    /// At home, and not in the front cache.
+    #[inline(never)]
+    fn capture_new(&mut self, entry: Entry, key: Key, depth: u32) -> StackId {
+        let kept = depth.min(DEEPEST) as u16;
+        let Some(id) = self.capture_at_home(entry, kept) else {
+            return self.walk_in_full(entry, kept, self.home);
+        };
+        let (needs_fp, checks) = self.path.proof();
+        self.front.insert(&key, id, needs_fp, checks.iter());
+        id
+    }
+
+    /// Everything but the usual: another stack, the first call, another depth.
+    #[cold]
+    #[inline(never)]
+    fn capture_elsewhere(&mut self, entry: Entry, depth: u32) -> StackId {
         if depth == 0 {
             return caller_only(entry);
         }
@@ -127,16 +160,13 @@ impl ThreadTrace {
             (self.generation, self.depth) = (generation, depth);
         }
         let kept = depth.min(DEEPEST) as u16;
-        if self.home.contains(entry.sp) || self.learn(entry.sp) == Some(self.home) {
-            match self.capture_at_home(entry, kept) {
+        match self.learn(entry.sp) {
+            Some(range) if range == self.home => match self.capture_at_home(entry, kept) {
                 Some(id) => id,
                 None => self.walk_in_full(entry, kept, self.home),
-            }
-        } else {
-            match self.learn(entry.sp) {
-                Some(range) => self.walk_in_full(entry, kept, range),
-                None => caller_only(entry),
-            }
+            },
+            Some(range) => self.walk_in_full(entry, kept, range),
+            None => caller_only(entry),
         }
     }
 
