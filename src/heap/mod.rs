@@ -1,1 +1,44 @@
-//! Heap.
+//! Heap: where slots, records, guards and stacks come together.
+//!
+//! ```text
+//!            malloc                                   free
+//!   current slab's free list                 judge: ours? start of a block?
+//!   verify the slot's pattern                live? right family? guards whole?
+//!   write the record: Live                   fill with the pattern
+//!                                            record: Held, into the quarantine
+//!                     evict: record Free, back to the slab's list
+//! ```
+//!
+//! Each thread has a [`ThreadHeap`]; its slabs are its own, and any thread may
+//! free any block: a freed block waits in the quarantine of the thread that
+//! freed it and goes home from there.
+//!
+//! Invariant: a slot is in exactly one place: the program's hands (Live), one
+//! quarantine (Held), one list of its slab (Free), or never used (Fresh).
+
+mod allocate;
+mod caller;
+mod central;
+mod check;
+mod crime;
+mod free;
+mod judge;
+mod refill;
+mod resize;
+mod settings;
+mod span;
+mod thread_heap;
+
+pub use allocate::{Request, allocate};
+pub use caller::Entry;
+pub use central::{
+    Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, for_each_thread,
+    mark, memory, set_limit, trim,
+};
+pub use check::{check_block, check_heap};
+pub use crime::{on_violation, set_violation_handler};
+pub use free::free;
+pub use judge::{Block, Found, judge, locate};
+pub use resize::resize;
+pub use settings::{Poisoning, Settings, configure, settings};
+pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

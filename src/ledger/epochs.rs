@@ -140,6 +140,20 @@ pub fn epoch_bytes() -> usize {
     CHUNKS_USED.load(Relaxed) as usize * CHUNK_BYTES
 }
 
+/// Takes the log's lock for a fork.
+pub fn before_fork() {
+    LOG.acquire();
+}
+
+/// Frees the log's lock after a fork.
+///
+/// # Safety
+/// This thread, or its copy in the parent, called [`before_fork`].
+pub unsafe fn after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { LOG.release() };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,5 +12,7 @@
 mod epochs;
 mod record;
 
-pub use epochs::{Epoch, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with};
+pub use epochs::{
+    Epoch, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with,
+};
 pub use record::{Record, State};

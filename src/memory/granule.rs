@@ -3,7 +3,7 @@
 //! ```text
 //!  line 0   first 8 | records 8 | pattern 8 | inverse 4 | rotation 4 | slot 4 |
 //!           slots 4 | owner 8 | head 4 | free 2 | kind 1 | class 1 | (pad 4)
-//!  line 1   remote 4 | returned 2 … | used 4 | fresh 4 | links 8 | run 4 |
+//!  line 1   remote_next 4 | remote 4 | returned 2 … | used 4 | fresh 4 | links 8 | run 4 |
 //!           size 8 | record 8 | …
 //! ```
 //!
@@ -63,6 +63,8 @@ pub struct Granule {
     /// Line 1 begins here: other threads write `remote`.
     pub line_two: u64,
 
+    /// The next slab on the owner's stack of slabs with remote slots: index + 1.
+    pub remote_next: u32,
     /// Slots that other threads returned: index + 1 of the first, 0 = none.
     pub remote: AtomicU32,
     /// Slots that the owner returned since it last took the list.
@@ -91,7 +93,7 @@ pub struct Granule {
 }
 
 const _: () = assert!(core::mem::size_of::<Granule>() == 128);
-const _: () = assert!(core::mem::offset_of!(Granule, remote) == 64);
+const _: () = assert!(core::mem::offset_of!(Granule, remote_next) == 64);
 
 impl Granule {
     #[allow(clippy::declare_interior_mutable_const)] // a value to copy from, never shared
@@ -110,6 +112,7 @@ impl Granule {
         kind: Kind::Free,
         class: 0,
         line_two: 0,
+        remote_next: 0,
         remote: AtomicU32::new(0),
         returned: NO_SLOT,
         returned_count: 0,

@@ -110,3 +110,17 @@ impl Arena {
         Ok(())
     }
 }
+
+/// Takes the arena's lock for a fork.
+pub fn before_fork() {
+    ARENA.acquire();
+}
+
+/// Frees the arena's lock after a fork.
+///
+/// # Safety
+/// This thread, or its copy in the parent, called [`before_fork`].
+pub unsafe fn after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { ARENA.release() };
+}

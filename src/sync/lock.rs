@@ -28,10 +28,10 @@ pub enum Rank {
     Central,
     /// Spans and the address window.
     Window,
-    /// Memory for metadata.
-    Metadata,
     /// The epoch log.
     Epochs,
+    /// Memory for metadata.
+    Metadata,
     /// Interned call stacks and modules.
     Depot,
     /// Reports: one record at a time.

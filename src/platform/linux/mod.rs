@@ -12,6 +12,7 @@ pub mod process;
 pub mod shared;
 pub mod syscall;
 mod thread;
+pub mod thread_exit;
 pub mod tls;
 
 use super::{Access, OsError, Platform};

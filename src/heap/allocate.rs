@@ -1,0 +1,211 @@
+//! Allocation: the fast path, and the general one behind it.
+
+use super::caller::Entry;
+use super::central::{self, Entered};
+use super::settings::{FILL_BYTE, mode};
+use super::thread_heap::{ThreadHeap, current};
+use super::{crime, refill, span};
+use crate::guard::{self, Pattern, Tier};
+use crate::ledger::Record;
+use crate::memory::{Granule, NO_SLOT, Window};
+use crate::slab::{MEDIUM_LIMIT, SizeClass};
+use crate::units::{Family, MAX_REQUEST, StackId};
+use core::ptr::{self, null_mut};
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Bytes; any number, also 0.
+    pub size: usize,
+    /// Power of two; 16 and less are always met.
+    pub alignment: usize,
+    /// Who may free it.
+    pub family: Family,
+    /// Every byte must be zero.
+    pub zeroed: bool,
+}
+
+/// Allocates `size` bytes, aligned to 16, for the family with number `FAMILY`;
+/// null when there is no memory.
+#[inline(always)]
+pub fn allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
+    let heap = current();
+    if size <= SizeClass::SMALL_LIMIT && !heap.is_null() {
+        // SAFETY: the thread's heap, alive while the thread is; the gate says
+        // that nobody is inside it.
+        unsafe {
+            if (*heap).gate() == 0 {
+                (*heap).enter();
+                let start = take_small(&mut *heap, size, FAMILY, entry);
+                (*heap).leave();
+                if start != 0 {
+                    return start as *mut u8;
+                }
+            }
+        }
+    }
+    let family = Family::from_bits(FAMILY);
+    general(&Request { size, alignment: 16, family, zeroed: false }, entry)
+}
+
+/// A slot for `size` bytes from the current slab; 0 when it has none or when
+/// its pattern was disturbed.
+///
+/// # Safety
+/// The calling thread is inside `heap`.
+#[inline(always)]
+unsafe fn take_small(heap: &mut ThreadHeap, size: usize, family: u8, entry: Entry) -> usize {
+    let class = SizeClass::small(size);
+    let slab = heap.bins[class.0 as usize];
+    // SAFETY: a bin's slab is this heap's (or the empty one): its first line
+    // and its records are this thread's to change.
+    unsafe {
+        let index = (*slab).free;
+        if index == NO_SLOT {
+            return 0;
+        }
+        let slot = (*slab).slot as usize;
+        let start = (*slab).first + index as usize * slot;
+        let pattern = Pattern::of_slot((*slab).pattern, start);
+        if !guard::verify(start, slot, pattern, Tier::Whole) {
+            return 0;
+        }
+        let record = (*slab).records.add(index as usize);
+        (*slab).free = Record((*record).load(Relaxed)).next();
+        let stack = heap.capture(entry);
+        let base = heap.live_base.load(Relaxed);
+        let live = Record::complete(base, Family::from_bits(family), slot - size, stack);
+        (*record).store(live.0, Release);
+        heap.count_in(size);
+        start
+    }
+}
+
+/// Allocates in every other case.
+#[cold]
+#[inline(never)]
+pub fn general(request: &Request, entry: Entry) -> *mut u8 {
+    if request.size > MAX_REQUEST - request.alignment.max(1 << 20) {
+        return null_mut();
+    }
+    let Some(mut entered) = central::enter() else { return null_mut() };
+    let stack = entered.capture(entry);
+    let start = place(&mut entered, request, stack);
+    drop(entered);
+    start as *mut u8
+}
+
+/// Finds a place for the block, arms it and records it; 0 without memory.
+pub(super) fn place(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
+    let class = match request.alignment {
+        0..=16 if request.size <= MEDIUM_LIMIT => Some(SizeClass::of(request.size)),
+        17..=4096 if request.size <= MEDIUM_LIMIT - 4096 => {
+            SizeClass::aligned(request.size, request.alignment)
+        }
+        _ => None,
+    };
+    let start = match class {
+        Some(class) => take_slot(heap, class, request, stack),
+        None => span::take(heap, request, stack),
+    };
+    if start != 0 {
+        heap.count_in(request.size);
+        if class.is_some() && request.zeroed {
+            // SAFETY: the block's own bytes, not handed out yet.
+            unsafe { ptr::write_bytes(start as *mut u8, 0, request.size) };
+        } else if !request.zeroed && heap.modes.load(Relaxed) & mode::FILL != 0 {
+            // SAFETY: as above.
+            unsafe { ptr::write_bytes(start as *mut u8, FILL_BYTE, request.size) };
+        }
+    }
+    start
+}
+
+fn take_slot(heap: &mut Entered, class: SizeClass, request: &Request, stack: StackId) -> usize {
+    loop {
+        let slab = heap.bins[class.0 as usize];
+        // SAFETY: a bin's slab is this heap's or the empty one.
+        let index = unsafe { (*slab).free };
+        if index == NO_SLOT {
+            if !refill::refill(heap, class) {
+                return 0;
+            }
+            continue;
+        }
+        // SAFETY: the slot is on the slab's free list, so its memory and its
+        // record are this thread's.
+        unsafe {
+            let slot = (*slab).slot as usize;
+            let start = (*slab).first + index as usize * slot;
+            let pattern = Pattern::at(start - Window::base());
+            let record = (*slab).records.add(index as usize);
+            (*slab).free = Record((*record).load(Relaxed)).next();
+            prove(heap, slab, index, start, slot, pattern);
+            if request.size + slot > 0 && needs_guard(heap, slot) {
+                arm(start + request.size, start + slot, pattern);
+            }
+            let live = Record::live(request.family, slot - request.size, heap.stamp(), stack);
+            (*record).store(live.0, Release);
+            return start;
+        }
+    }
+}
+
+/// Verifies a free slot before it is handed out; names whoever wrote into it
+/// and makes it whole again.
+///
+/// # Safety
+/// The slot is free and this thread's.
+unsafe fn prove(
+    heap: &ThreadHeap,
+    slab: *const Granule,
+    index: u16,
+    start: usize,
+    slot: usize,
+    pattern: Pattern,
+) {
+    let modes = heap.modes.load(Relaxed);
+    if modes & mode::POISON_NONE != 0 {
+        return;
+    }
+    let tier = tier_of(modes, slot);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !guard::verify(start, slot, pattern, tier) {
+            crime::write_after_free(slab, u32::from(index), start, slot, pattern, tier);
+            guard::fill(start, slot, pattern, tier);
+        }
+    }
+}
+
+/// How much of a slot the modes cover.
+#[inline(always)]
+pub(super) fn tier_of(modes: u8, slot: usize) -> Tier {
+    if modes & mode::POISON_FULL != 0 { Tier::Whole } else { Tier::of(slot) }
+}
+
+/// Whether the bytes behind the block are not pattern already.
+#[inline(always)]
+fn needs_guard(heap: &ThreadHeap, slot: usize) -> bool {
+    slot > Tier::WHOLE_LIMIT || heap.modes.load(Relaxed) & mode::POISON_NONE != 0
+}
+
+/// Writes the pattern into `[from, to)`.
+///
+/// # Safety
+/// Those bytes are the caller's slot, and `to` is a multiple of 8.
+pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
+    let mut at = from;
+    // SAFETY: every byte lies in `[from, to)`.
+    unsafe {
+        while at & 7 != 0 {
+            (at as *mut u8).write(pattern.byte(at));
+            at += 1;
+        }
+        while at < to {
+            (at as *mut u64).write(pattern.0);
+            at += 8;
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The judge: every pointer that comes from outside is tried here, without
+//! being followed. Also the walk over all blocks.
+
+use crate::guard::ViolationKind;
+use crate::ledger::{Record, State};
+use crate::memory::{GRANULE, Granule, Kind, Window};
+use crate::units::StackId;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// A block, live or not, and where its facts are.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Address of its first byte.
+    pub start: usize,
+    /// Bytes that the program asked for (0 when the slot is free: unknown).
+    pub size: usize,
+    /// Bytes from the block's start to the end of its slot or span.
+    pub slot: usize,
+    /// Its record as it was read.
+    pub record: Record,
+    /// The stack of the free that ended it, if it is over and known.
+    pub freed_by: StackId,
+    /// First granule of its slab or span.
+    pub(super) granule: *mut Granule,
+    /// Number of its slot; 0 in a span.
+    pub(super) index: u32,
+}
+
+impl Block {
+    /// Whether the program owns the block.
+    pub fn is_live(&self) -> bool {
+        self.record.is_live()
+    }
+
+    /// Whether the block is a span: larger than every slot.
+    pub fn is_span(&self) -> bool {
+        // SAFETY: the granule was found below the extent; `kind` changes only
+        // when the block is gone.
+        unsafe { (*self.granule).kind == Kind::Span }
+    }
+}
+
+/// Where an address lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    /// Not in the heap's window, or in a part that holds nothing.
+    Nowhere,
+    /// In a slab, outside every slot, or in a slot that was never used.
+    Unused,
+    /// In a block's slot or span; `true` at its first byte.
+    Inside(Block, bool),
+}
+
+/// What lies at `address`. Reads only the heap's own tables.
+pub fn locate(address: usize) -> Found {
+    let offset = address.wrapping_sub(Window::base());
+    if offset >= Window::extent() {
+        return Found::Nowhere;
+    }
+    let mut granule = Window::granule_at(offset);
+    // SAFETY: every granule below the extent is mapped; plain fields may be
+    // stale when another thread changes them, which only a racing misuse sees,
+    // and every index below is checked against them.
+    unsafe {
+        match (*granule).kind {
+            Kind::Free => Found::Nowhere,
+            Kind::Slab => {
+                granule = Window::granule((*granule).head);
+                let distance = address.wrapping_sub((*granule).first);
+                let slot = (*granule).slot as usize;
+                if slot == 0 || address < (*granule).first {
+                    return Found::Unused;
+                }
+                let index = distance / slot;
+                if index >= (*granule).fresh as usize {
+                    return Found::Unused;
+                }
+                let block = slot_block(granule, index as u32);
+                Found::Inside(block, distance == index * slot)
+            }
+            Kind::Span | Kind::Inside => {
+                granule = Window::granule((*granule).head);
+                if (*granule).kind != Kind::Span {
+                    return Found::Nowhere;
+                }
+                let block = span_block(granule);
+                if address < block.start {
+                    return Found::Unused;
+                }
+                Found::Inside(block, address == block.start)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `granule` heads a slab and `index` is below its `fresh`.
+pub(super) unsafe fn slot_block(granule: *mut Granule, index: u32) -> Block {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slot = (*granule).slot as usize;
+        let record = Record((*(*granule).records.add(index as usize)).load(Acquire));
+        let start = (*granule).first + index as usize * slot;
+        let known = !matches!(record.state(), State::Free | State::Fresh);
+        Block {
+            start,
+            size: if known { slot - record.slack().min(slot) } else { 0 },
+            slot,
+            record,
+            freed_by: match record.state() {
+                State::Free => record.freed_by(),
+                State::Held => super::free::freed_by(start),
+                _ => StackId::UNKNOWN,
+            },
+            granule,
+            index,
+        }
+    }
+}
+
+/// # Safety
+/// `granule` heads a span.
+pub(super) unsafe fn span_block(granule: *mut Granule) -> Block {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let end = Window::address_of((*granule).head) + (*granule).run as usize * GRANULE;
+        Block {
+            start: (*granule).first,
+            size: (*granule).size,
+            slot: end - (*granule).first,
+            record: Record((*granule).record.load(Acquire)),
+            freed_by: StackId((*granule).freed_by.load(Relaxed)),
+            granule,
+            index: 0,
+        }
+    }
+}
+
+/// The live block that starts at `pointer`, or what is wrong with it.
+pub fn judge(pointer: usize) -> Result<Block, (ViolationKind, Option<Block>)> {
+    match locate(pointer) {
+        Found::Nowhere | Found::Unused => Err((ViolationKind::WildFree, None)),
+        Found::Inside(block, true) if block.is_live() => Ok(block),
+        Found::Inside(block, true) => Err((ViolationKind::DoubleFree, Some(block))),
+        Found::Inside(block, false) => Err((ViolationKind::InteriorFree, Some(block))),
+    }
+}
+
+/// Calls `visit` with every slab's and span's first granule.
+pub(super) fn for_each_head(mut visit: impl FnMut(*mut Granule)) {
+    let count = Window::extent() / GRANULE;
+    let mut index = 0;
+    while index < count {
+        let granule = Window::granule(index as u32);
+        // SAFETY: below the extent.
+        let (kind, run) = unsafe { ((*granule).kind, (*granule).run as usize) };
+        if matches!(kind, Kind::Slab | Kind::Span) {
+            visit(granule);
+        }
+        index += run.max(1);
+    }
+}
+
+/// Calls `visit` with every block that was ever handed out and not given back
+/// to the operating system.
+pub(super) fn for_each_block(mut visit: impl FnMut(Block)) {
+    for_each_head(|granule| {
+        // SAFETY: heads of slabs and spans; indices below `fresh`.
+        unsafe {
+            if (*granule).kind == Kind::Span {
+                visit(span_block(granule));
+                return;
+            }
+            for index in 0..(*granule).fresh.min((*granule).slots) {
+                visit(slot_block(granule, index));
+            }
+        }
+    });
+}
+
+/// Calls `visit` with every block record.
+pub(super) fn for_each_record(mut visit: impl FnMut(Record)) {
+    for_each_head(|granule| {
+        // SAFETY: as above.
+        unsafe {
+            if (*granule).kind == Kind::Span {
+                visit(Record((*granule).record.load(Acquire)));
+                return;
+            }
+            for index in 0..(*granule).fresh.min((*granule).slots) {
+                visit(Record((*(*granule).records.add(index as usize)).load(Acquire)));
+            }
+        }
+    });
+}

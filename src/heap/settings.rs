@@ -1,0 +1,97 @@
+//! What the options say, in the form that the heap's paths read.
+
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// How much of freed memory is filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Poisoning {
+    /// By slot size (see [`crate::guard::Tier`]).
+    Tiered,
+    /// Every byte.
+    Full,
+    /// Nothing; guards stay.
+    None,
+}
+
+/// The heap's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Frames kept of each call stack; 0 = only the caller.
+    pub stack_depth: u32,
+    /// How freed memory is filled.
+    pub poisoning: Poisoning,
+    /// Bytes held back from reuse; `None` = a sixteenth of the live bytes.
+    pub quarantine: Option<usize>,
+    /// Fill fresh memory with [`FILL_BYTE`].
+    pub fill_on_alloc: bool,
+    /// Bytes of heap memory allowed; 0 = no limit of ours.
+    pub limit: usize,
+}
+
+/// The byte that `fill_on_alloc=1` puts into fresh memory.
+pub const FILL_BYTE: u8 = 0xe7;
+
+/// Modes that lead off the fast path; bits of [`super::ThreadHeap`]'s gate.
+pub mod mode {
+    /// Freed memory is filled whole, whatever its size.
+    pub const POISON_FULL: u8 = 1;
+    /// Freed memory is not filled.
+    pub const POISON_NONE: u8 = 2;
+    /// Fresh memory is filled.
+    pub const FILL: u8 = 4;
+    /// Allocations fail on purpose, or are watched one by one.
+    pub const WATCH: u8 = 8;
+}
+
+static DEPTH: AtomicU32 = AtomicU32::new(32);
+static MODES: AtomicU32 = AtomicU32::new(0);
+static QUARANTINE: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Sets what new and existing threads do from now on. Meant to be called once,
+/// before the first allocation: memory freed before keeps its old filling.
+pub fn configure(settings: &Settings) {
+    DEPTH.store(settings.stack_depth, Relaxed);
+    QUARANTINE.store(settings.quarantine.unwrap_or(usize::MAX), Relaxed);
+    let mut modes = match settings.poisoning {
+        Poisoning::Tiered => 0,
+        Poisoning::Full => mode::POISON_FULL,
+        Poisoning::None => mode::POISON_NONE,
+    };
+    if settings.fill_on_alloc {
+        modes |= mode::FILL;
+    }
+    MODES.store(u32::from(modes), Relaxed);
+    super::set_limit(settings.limit);
+    super::central::spread_modes();
+}
+
+/// The settings in force (the limit is the central heap's).
+pub fn settings() -> Settings {
+    let modes = modes();
+    Settings {
+        stack_depth: depth(),
+        poisoning: match modes & (mode::POISON_FULL | mode::POISON_NONE) {
+            mode::POISON_FULL => Poisoning::Full,
+            0 => Poisoning::Tiered,
+            _ => Poisoning::None,
+        },
+        quarantine: quarantine(),
+        fill_on_alloc: modes & mode::FILL != 0,
+        limit: super::central::limit(),
+    }
+}
+
+#[inline(always)]
+pub(super) fn depth() -> u32 {
+    DEPTH.load(Relaxed)
+}
+
+#[inline(always)]
+pub(super) fn modes() -> u8 {
+    MODES.load(Relaxed) as u8
+}
+
+pub(super) fn quarantine() -> Option<usize> {
+    let bytes = QUARANTINE.load(Relaxed);
+    (bytes != usize::MAX).then_some(bytes)
+}

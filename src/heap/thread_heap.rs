@@ -1,0 +1,169 @@
+//! A thread's heap: its current slabs, its quarantine, its counters.
+//!
+//! ```text
+//!   gate | bins: one current slab a class | partial: slabs with room, a list a class
+//!   ring: blocks this thread freed, oldest first        | epoch | counters | trace
+//!     entry = offset / 16 (36 bits) << 28 | stack of the free (23) << 5
+//! ```
+//!
+//! Invariant: only the owning thread touches it, except `remote_slabs`,
+//! `modes` and the counters, which are atomics; while `busy` is set the owner
+//! is inside, and a signal handler that allocates takes another heap.
+
+use super::caller::Entry;
+use super::{central, settings};
+use crate::ledger::Record;
+use crate::memory::Granule;
+use crate::platform::linux::tls;
+use crate::slab::CLASSES;
+use crate::units::{StackId, ThreadNumber};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// What a thread needs to allocate.
+#[repr(C, align(64))]
+pub struct ThreadHeap {
+    /// Byte 0: the owner is inside. Byte 1: modes that leave the fast path.
+    pub(super) busy: AtomicU8,
+    pub(super) modes: AtomicU8,
+    /// Times the thread's exit was announced (pthread key destructors).
+    pub(super) exit_rounds: u8,
+    pub(super) is_fallback: bool,
+    /// Slabs whose `remote` list became non-empty: index + 1 of the first.
+    pub(super) remote_slabs: AtomicU32,
+    /// The record word of a block born now: stamp, malloc, live.
+    pub(super) live_base: AtomicU64,
+    /// Bytes asked for minus bytes freed by this thread (wraps below zero).
+    pub(super) live_bytes: AtomicUsize,
+    /// Allocations this thread made.
+    pub(super) allocations: AtomicU64,
+    /// The quarantine.
+    pub(super) ring: *mut u64,
+    pub(super) ring_mask: usize,
+    pub(super) ring_head: usize,
+    pub(super) ring_tail: usize,
+    /// Bytes of slots in the quarantine, and how many there may be.
+    pub(super) held: usize,
+    pub(super) held_limit: usize,
+    /// The slab each class takes from.
+    pub(super) bins: [*mut Granule; CLASSES],
+    /// Slabs with returned slots: index + 1 of first and last, a class.
+    pub(super) partial: [(u32, u32); CLASSES],
+    /// When the current epoch began, in ticks, and its stamp.
+    pub(super) epoch_ticks: u64,
+    pub(super) epoch_sequence: u64,
+    /// Frees of spans, which do not pass the ring's head.
+    pub(super) published_live: usize,
+    pub(super) number: ThreadNumber,
+    pub(super) kernel_id: AtomicU32,
+    /// In use by a thread (1), by nobody (0), by a thread lost in a fork (2).
+    pub(super) state: AtomicU8,
+    pub(super) taken: AtomicU32,
+    pub(super) next: *mut ThreadHeap,
+}
+
+// SAFETY: shared only through its atomics; see the invariant above.
+unsafe impl Sync for ThreadHeap {}
+
+/// Where a bin without a slab points: a slab with nothing free.
+pub(super) struct Nothing(Granule);
+// SAFETY: never written (its free list is empty and stays so).
+unsafe impl Sync for Nothing {}
+static NOTHING: Nothing = Nothing(Granule::EMPTY);
+
+/// The slab of a bin that has none.
+#[inline(always)]
+pub(super) fn no_slab() -> *mut Granule {
+    (&raw const NOTHING.0).cast_mut()
+}
+
+/// Totals over all threads.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Statistics {
+    /// Bytes that the program asked for and has not freed.
+    pub live_bytes: usize,
+    /// Allocations made so far.
+    pub allocations: u64,
+    /// Bytes of slots held back in quarantines.
+    pub held_bytes: usize,
+    /// Threads that have a heap.
+    pub threads: u32,
+}
+
+/// Sums what all threads counted. Exact when no other thread allocates.
+pub fn statistics() -> Statistics {
+    let mut sum = Statistics::default();
+    central::for_each_heap(|heap| {
+        sum.live_bytes = sum.live_bytes.wrapping_add(heap.live_bytes.load(Relaxed));
+        sum.allocations += heap.allocations.load(Relaxed);
+        // `held` is the owner's; a torn read is impossible, a stale one harmless.
+        // SAFETY: an aligned word inside a live heap.
+        sum.held_bytes += unsafe { (&raw const heap.held).read_volatile() };
+        sum.threads += u32::from(heap.state.load(Relaxed) == 1);
+    });
+    sum
+}
+
+/// The number of the calling thread; 0 before its first allocation.
+pub fn current_thread() -> ThreadNumber {
+    let heap = current();
+    if heap.is_null() {
+        return ThreadNumber(0);
+    }
+    // SAFETY: a thread's heap lives as long as the thread.
+    unsafe { (*heap).number }
+}
+
+/// The calling thread's heap; null before its first allocation.
+#[inline(always)]
+pub(super) fn current() -> *mut ThreadHeap {
+    tls::get() as *mut ThreadHeap
+}
+
+impl ThreadHeap {
+    /// Both bytes of the gate: 0 iff the fast paths may be taken.
+    #[inline(always)]
+    pub(super) fn gate(&self) -> u16 {
+        // SAFETY: two adjacent bytes at the start of a 64-byte aligned value;
+        // each is only ever written whole.
+        unsafe { (&raw const *self).cast::<u16>().read_volatile() }
+    }
+
+    /// The owner goes in.
+    #[inline(always)]
+    pub(super) fn enter(&self) {
+        self.busy.store(1, Relaxed);
+        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// The owner comes out.
+    #[inline(always)]
+    pub(super) fn leave(&self) {
+        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        self.busy.store(0, Relaxed);
+    }
+
+    /// Interns the caller's stack.
+    #[inline(always)]
+    pub(super) fn capture(&mut self, _entry: Entry) -> StackId {
+        let _ = settings::depth();
+        StackId::UNKNOWN
+    }
+
+    /// Counts a block of `size` bytes in.
+    #[inline(always)]
+    pub(super) fn count_in(&self, size: usize) {
+        self.live_bytes.store(self.live_bytes.load(Relaxed).wrapping_add(size), Relaxed);
+        self.allocations.store(self.allocations.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts a block of `size` bytes out.
+    #[inline(always)]
+    pub(super) fn count_out(&self, size: usize) {
+        self.live_bytes.store(self.live_bytes.load(Relaxed).wrapping_sub(size), Relaxed);
+    }
+
+    /// The stamp that blocks born now carry.
+    pub(super) fn stamp(&self) -> u32 {
+        Record(self.live_base.load(Relaxed)).stamp()
+    }
+}
