@@ -1,1 +1,22 @@
-//! Abi.
+//! Abi: the doors that C and C++ programs come in by.
+//!
+//! - `shim`: the first instructions of malloc and its family
+//! - `malloc`, `posix`, `glibc`, `cxx`: argument law and errno, a few lines each
+//! - `lifecycle`: start, exit, fork; `loader`: dlclose
+//! - `violations`, `leaks`: what the heap and the leak scan found, as reports
+//! - `own`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
+//!
+//! Invariant: no exported function calls another (a compiler may fold malloc
+//! and memset into calloc); errno changes only where C says so.
+
+mod cxx;
+mod glibc;
+mod lifecycle;
+mod loader;
+mod malloc;
+mod posix;
+mod runtime;
+mod shim;
+mod violations;
+
+pub use runtime::{OPTIONS_BUFFER, REPORTER};

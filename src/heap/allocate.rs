@@ -1,6 +1,5 @@
 //! Allocation: the fast path, and the general one behind it.
 
-use super::caller::Entry;
 use super::central::{self, Entered};
 use super::settings::{FILL_BYTE, mode};
 use super::thread_heap::{ThreadHeap, current};
@@ -9,6 +8,7 @@ use crate::guard::{self, Pattern, Tier};
 use crate::ledger::Record;
 use crate::memory::{Granule, NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
+use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
 use core::ptr::{self, null_mut};
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -26,10 +26,10 @@ pub struct Request {
     pub zeroed: bool,
 }
 
-/// Allocates `size` bytes, aligned to 16, for the family with number `FAMILY`;
-/// null when there is no memory.
+/// The fast path: `size` bytes aligned to 16 for the family with number
+/// `FAMILY`; null when it takes [`general`] to do it, or to fail.
 #[inline(always)]
-pub fn allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
+pub fn try_allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
     let heap = current();
     if size <= SizeClass::SMALL_LIMIT && !heap.is_null() {
         // SAFETY: the thread's heap, alive while the thread is; the gate says
@@ -39,14 +39,11 @@ pub fn allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
                 (*heap).enter();
                 let start = take_small(&mut *heap, size, FAMILY, entry);
                 (*heap).leave();
-                if start != 0 {
-                    return start as *mut u8;
-                }
+                return start as *mut u8;
             }
         }
     }
-    let family = Family::from_bits(FAMILY);
-    general(&Request { size, alignment: 16, family, zeroed: false }, entry)
+    null_mut()
 }
 
 /// A slot for `size` bytes from the current slab; 0 when it has none or when
@@ -142,7 +139,7 @@ fn take_slot(heap: &mut Entered, class: SizeClass, request: &Request, stack: Sta
             let record = (*slab).records.add(index as usize);
             (*slab).free = Record((*record).load(Relaxed)).next();
             prove(heap, slab, index, start, slot, pattern);
-            if request.size + slot > 0 && needs_guard(heap, slot) {
+            if needs_guard(heap, slot) {
                 arm(start + request.size, start + slot, pattern);
             }
             let live = Record::live(request.family, slot - request.size, heap.stamp(), stack);

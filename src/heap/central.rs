@@ -9,14 +9,14 @@
 //! Invariant: heaps are never freed and the list only grows, so walking it
 //! needs no lock.
 
-use super::caller::Entry;
 use super::thread_heap::{ThreadHeap, current, no_slab};
 use super::{free, refill, settings};
 use crate::ledger::{self, Record};
 use crate::memory::{self, Run, Runs, Window};
-use crate::platform::linux::{thread_exit, tls};
+use crate::platform::linux::{process, thread_exit, tls};
 use crate::platform::{Host, Platform, ticks};
 use crate::sync::{Lock, Rank};
+use crate::trace::Entry;
 use crate::units::{KIB, MIB, ThreadNumber};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null_mut};
@@ -40,6 +40,8 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU64 = AtomicU64::new(0);
+/// The signals that were blocked before the fork under way.
+static FORK_SIGNALS: AtomicU64 = AtomicU64::new(0);
 static HEAP_COUNT: AtomicU32 = AtomicU32::new(0);
 
 const UNUSED: u8 = 0;
@@ -126,8 +128,14 @@ fn borrow_fallback() -> Option<Entered> {
             // SAFETY: heaps are never freed; `taken` is an atomic.
             let taken = unsafe { &(*heap).taken };
             if taken.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
+                let thread = Host::thread_id();
                 // SAFETY: `taken` made us the only user.
-                unsafe { (*heap).enter() };
+                unsafe {
+                    (*heap).enter();
+                    if (*heap).kernel_id.swap(thread, Relaxed) != thread {
+                        (*heap).trace.attach();
+                    }
+                }
                 return NonNull::new(heap).map(|heap| Entered { heap });
             }
         }
@@ -165,6 +173,7 @@ fn attach() -> Option<NonNull<ThreadHeap>> {
     unsafe {
         compiler_fence(Release);
         (*heap).enter();
+        (*heap).trace.attach();
         renew_epoch(&mut *heap);
         (*heap).leave();
     }
@@ -408,17 +417,12 @@ pub fn mark() -> u64 {
     sequence
 }
 
-impl ThreadHeap {
-    /// Whether the heap waits in the pool.
-    pub(super) fn is_idle(&self) -> bool {
-        self.state.load(Relaxed) == UNUSED && self.busy.load(Relaxed) == 0
-    }
-}
-
 /// Before fork: takes every lock, in order, so that the child finds the
 /// shared parts whole.
 pub fn before_fork() {
+    let signals = process::block_signals();
     THREADS.acquire();
+    FORK_SIGNALS.store(signals, Relaxed);
     CENTRAL.acquire();
     ledger::before_fork();
     memory::before_fork();
@@ -434,7 +438,9 @@ pub unsafe fn after_fork_in_parent() {
         memory::after_fork();
         ledger::after_fork();
         CENTRAL.release();
+        let signals = FORK_SIGNALS.load(Relaxed);
         THREADS.release();
+        process::restore_signals(signals);
     }
 }
 
@@ -446,6 +452,7 @@ pub unsafe fn after_fork_in_parent() {
 pub unsafe fn after_fork_in_child() {
     // SAFETY: the caller's promise; this is the child's only thread.
     unsafe { after_fork_in_parent() };
+    crate::trace::after_fork_in_child();
     let own = current();
     for heap in heaps() {
         if core::ptr::eq(heap, own) {
@@ -463,7 +470,7 @@ pub unsafe fn after_fork_in_child() {
     }
 }
 
-/// Interns the stack of a caller who has no heap entered.
-pub(super) fn capture(entry: Entry) -> crate::units::StackId {
+/// Interns the stack of a caller.
+pub fn capture(entry: Entry) -> crate::units::StackId {
     enter().map_or(crate::units::StackId::UNKNOWN, |mut heap| heap.capture(entry))
 }

@@ -5,7 +5,6 @@
 //! four overlapping compares of the guards.
 
 use super::allocate::{arm, tier_of};
-use super::caller::Entry;
 use super::central::{self, Entered};
 use super::settings::mode;
 use super::thread_heap::{ThreadHeap, current};
@@ -13,6 +12,7 @@ use super::{crime, judge, refill, span};
 use crate::guard::{self, Pattern, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
 use crate::memory::{Granule, Kind, Window, allocate_metadata, free_metadata};
+use crate::trace::Entry;
 use crate::units::{Family, StackId};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -24,14 +24,11 @@ const LARGEST_RING: usize = 1 << 18;
 /// Blocks that leave the quarantine at a time.
 const BATCH: usize = 16;
 
-/// Frees the block at `pointer` (not null) by the function of the family with
-/// number `FAMILY`.
-///
-/// # Safety
-/// None for the heap: any address is judged. The caller of free gives up the
-/// block, as C says.
+/// The fast path: frees the block at `pointer` by the function of the family
+/// with number `FAMILY`, if it is one and all is well; else it changes nothing
+/// and [`general`] must be called.
 #[inline(always)]
-pub unsafe fn free<const FAMILY: u8>(pointer: usize, entry: Entry) {
+pub fn try_free<const FAMILY: u8>(pointer: usize, entry: Entry) -> bool {
     let heap = current();
     let offset = pointer.wrapping_sub(Window::base());
     if !heap.is_null() && offset < Window::extent() {
@@ -41,13 +38,11 @@ pub unsafe fn free<const FAMILY: u8>(pointer: usize, entry: Entry) {
                 (*heap).enter();
                 let done = retire(&mut *heap, pointer, offset, FAMILY, entry);
                 (*heap).leave();
-                if done {
-                    return;
-                }
+                return done;
             }
         }
     }
-    general(pointer, Family::from_bits(FAMILY), entry);
+    false
 }
 
 /// Retires the block if it is one and all is well; changes nothing otherwise.

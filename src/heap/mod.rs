@@ -17,7 +17,6 @@
 //! quarantine (Held), one list of its slab (Free), or never used (Fresh).
 
 mod allocate;
-mod caller;
 mod central;
 mod check;
 mod crime;
@@ -29,16 +28,16 @@ mod settings;
 mod span;
 mod thread_heap;
 
-pub use allocate::{Request, allocate};
-pub use caller::Entry;
+pub use allocate::{Request, general as allocate_general, try_allocate};
 pub use central::{
-    Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, for_each_thread,
-    mark, memory, set_limit, trim,
+    Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
+    for_each_thread, mark, memory, set_limit, trim,
 };
 pub use check::{check_block, check_heap};
 pub use crime::{on_violation, set_violation_handler};
-pub use free::free;
+pub use free::{general as free_general, try_free};
 pub use judge::{Block, Found, judge, locate};
-pub use resize::resize;
+pub use resize::{resize, usable_size};
 pub use settings::{Poisoning, Settings, configure, settings};
+pub use span::{Tombstone, tombstone};
 pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

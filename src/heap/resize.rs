@@ -1,13 +1,13 @@
 //! Changing a block's size: in place where slot or span allow, else by moving.
 
 use super::allocate::{self, Request, arm};
-use super::caller::Entry;
 use super::central::{self, Entered};
 use super::judge::{self, Block};
 use super::{crime, free, span};
 use crate::guard::{GUARD_BYTES, Pattern, Violation, ViolationKind};
 use crate::ledger::Record;
 use crate::memory::Window;
+use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
 use core::ptr::{self, null_mut};
 use core::sync::atomic::Ordering::Release;
@@ -117,4 +117,25 @@ fn tell(kind: ViolationKind, pointer: usize, block: Option<&Block>, stack: Stack
         given: 0,
         stack,
     });
+}
+
+/// The size that was asked for of the live block at `pointer`; `None` when it
+/// is none, which was reported.
+pub fn usable_size(pointer: usize, entry: Entry) -> Option<usize> {
+    match judge::judge(pointer) {
+        Ok(block) => {
+            crime::guards_hold(&block).then_some(()).unwrap_or_else(|| {
+                crime::check_guards(&block, central::capture(entry));
+            });
+            Some(block.size)
+        }
+        Err((kind, block)) => {
+            let kind = match kind {
+                ViolationKind::DoubleFree => ViolationKind::UseAfterFree,
+                other => other,
+            };
+            tell(kind, pointer, block.as_ref(), central::capture(entry));
+            None
+        }
+    }
 }

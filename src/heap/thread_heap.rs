@@ -10,12 +10,12 @@
 //! `modes` and the counters, which are atomics; while `busy` is set the owner
 //! is inside, and a signal handler that allocates takes another heap.
 
-use super::caller::Entry;
 use super::{central, settings};
 use crate::ledger::Record;
 use crate::memory::Granule;
 use crate::platform::linux::tls;
 use crate::slab::CLASSES;
+use crate::trace::{Entry, ThreadTrace};
 use crate::units::{StackId, ThreadNumber};
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -59,6 +59,8 @@ pub struct ThreadHeap {
     pub(super) state: AtomicU8,
     pub(super) taken: AtomicU32,
     pub(super) next: *mut ThreadHeap,
+    /// What the stack walk keeps between captures.
+    pub(super) trace: ThreadTrace,
 }
 
 // SAFETY: shared only through its atomics; see the invariant above.
@@ -144,9 +146,8 @@ impl ThreadHeap {
 
     /// Interns the caller's stack.
     #[inline(always)]
-    pub(super) fn capture(&mut self, _entry: Entry) -> StackId {
-        let _ = settings::depth();
-        StackId::UNKNOWN
+    pub(super) fn capture(&mut self, entry: Entry) -> StackId {
+        self.trace.capture(entry, settings::depth())
     }
 
     /// Counts a block of `size` bytes in.

@@ -4,9 +4,11 @@
 //!   0 free    1 held    2 held, and somebody sleeps on it
 //! ```
 //!
-//! (Drepper, "Futexes are tricky", mutex 2.) Where there is no OS, the arena
+//! (Drepper, "Futexes are tricky", mutex 2.) Signals are blocked while a lock
+//! is held: a handler that allocates would wait for its own thread. Where there is no OS, the arena
 //! heap takes a lock from its user instead (`spin` by default).
 
+use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
@@ -61,17 +63,24 @@ impl<T> Lock<T> {
 
     /// Takes the lock, sleeping while another thread holds it.
     pub fn lock(&self) -> Guard<'_, T> {
+        let signals = process::block_signals();
         self.acquire();
-        Guard { lock: self }
+        Guard { lock: self, signals }
     }
 
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok().then(|| Guard { lock: self })
+        let signals = process::block_signals();
+        if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
+            return Some(Guard { lock: self, signals });
+        }
+        process::restore_signals(signals);
+        None
     }
 
     /// Takes the lock without a guard: for fork, which holds all locks across
-    /// a point that no scope spans. Pair with [`Lock::release`].
+    /// a point that no scope spans. Pair with [`Lock::release`]; the caller
+    /// has blocked signals.
     pub fn acquire(&self) {
         if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
             return;
@@ -104,6 +113,8 @@ impl<T> Lock<T> {
 /// Access to a locked value; frees the lock when it goes out of scope.
 pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
+    /// The signals that were blocked before.
+    signals: u64,
 }
 
 impl<T> Deref for Guard<'_, T> {
@@ -126,6 +137,7 @@ impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: this guard's thread holds the lock, and the guard is gone.
         unsafe { self.lock.release() }
+        process::restore_signals(self.signals);
     }
 }
 

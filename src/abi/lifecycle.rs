@@ -1,0 +1,185 @@
+//! Start, exit and fork.
+//!
+//! ```text
+//!   first allocation ──> options ──> settings          (before any constructor)
+//!   constructor      ──> fork handlers, exit hook       (first of all: initfirst)
+//!   exit             ──> destructors ──> leak check ──> exit code
+//! ```
+//!
+//! The check must come after the last destructor. Preloaded, the exit hook
+//! (on_exit(3)), registered first, runs last; linked in statically it runs
+//! before the destructors, and ours, the last of them, does the check.
+
+use super::runtime::{OPTIONS_BUFFER, REPORTER};
+use crate::config::{self, Poison, Sources};
+use crate::heap::{self, Poisoning, Settings};
+use crate::platform::linux::{auxv, process};
+use crate::platform::{Host, Platform};
+use crate::units::{MIB, Text};
+use core::ffi::{CStr, c_char, c_void};
+use core::fmt::Write;
+use core::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+const NOT_STARTED: u32 = 0;
+const STARTING: u32 = 1;
+const STARTED: u32 = 2;
+
+static PHASE: AtomicU32 = AtomicU32::new(NOT_STARTED);
+static FINISHED: AtomicBool = AtomicBool::new(false);
+static DESTRUCTORS_RAN: AtomicBool = AtomicBool::new(false);
+static STATUS: AtomicI32 = AtomicI32::new(i32::MIN);
+
+/// Reads the options before the first allocation; later calls cost a load.
+#[inline]
+pub(super) fn ensure_started() {
+    if PHASE.load(Acquire) != STARTED {
+        start();
+    }
+}
+
+#[cold]
+fn start() {
+    if PHASE.compare_exchange(NOT_STARTED, STARTING, AcqRel, Acquire).is_err() {
+        // Another thread starts, or we are called from within: for a moment
+        // the defaults serve.
+        return;
+    }
+    let mut buffer = [0u8; 8192];
+    let secure = auxv::is_secure();
+    let environment = match secure {
+        true => None,
+        false => config::from_kernel(b"HEAPWARDEN_OPTIONS", &mut buffer),
+    };
+    // SAFETY: the exchange above made this the one thread that starts.
+    let options = unsafe { OPTIONS_BUFFER.fill() };
+    let sources =
+        Sources { program: program_options(), environment: environment.unwrap_or(b""), secure };
+    let mut warnings = [0u8; 4096];
+    let mut text = Text::new(&mut warnings);
+    config::load(options, sources, &mut |warning| {
+        let _ = writeln!(text, "{warning}");
+    });
+    heap::configure(&Settings {
+        stack_depth: options.stack_depth as u32,
+        poisoning: match options.poison {
+            Poison::Tiered => Poisoning::Tiered,
+            Poison::Full => Poisoning::Full,
+            Poison::None => Poisoning::None,
+        },
+        quarantine: options.quarantine_mb.map(|mib| mib as usize * MIB),
+        fill_on_alloc: options.fill_on_alloc,
+        limit: options.heap_limit_mb.unwrap_or(0) as usize * MIB,
+    });
+    heap::set_violation_handler(super::violations::on_violation);
+    PHASE.store(STARTED, Release);
+    REPORTER.configure(options);
+    for line in text.as_str().lines() {
+        REPORTER.notice(format_args!("{line}"));
+    }
+    if options.help {
+        let mut help = [0u8; 16384];
+        let mut text = Text::new(&mut help);
+        let _ = config::write_help(options, &mut text);
+        let _ = Host::write(2, text.as_bytes());
+    }
+}
+
+/// What the program's `heapwarden_default_options()` returns, if it has one.
+fn program_options() -> &'static [u8] {
+    let function: usize;
+    // SAFETY: loads the address of a weak symbol, 0 where nobody defines it.
+    unsafe {
+        core::arch::asm!(
+            ".weak heapwarden_default_options",
+            "mov {function}, qword ptr [rip + heapwarden_default_options@GOTPCREL]",
+            function = out(reg) function,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+    if function == 0 {
+        return b"";
+    }
+    // SAFETY: the contract of the header: a function without arguments that
+    // returns a string which lives for ever.
+    unsafe {
+        let function: extern "C" fn() -> *const c_char = core::mem::transmute(function);
+        let text = function();
+        if text.is_null() { b"" } else { CStr::from_ptr(text).to_bytes() }
+    }
+}
+
+unsafe extern "C" {
+    fn on_exit(handler: extern "C" fn(i32, *mut c_void), argument: *mut c_void) -> i32;
+    fn pthread_atfork(
+        prepare: Option<unsafe extern "C" fn()>,
+        parent: Option<unsafe extern "C" fn()>,
+        child: Option<unsafe extern "C" fn()>,
+    ) -> i32;
+}
+
+extern "C" fn construct() {
+    ensure_started();
+    // SAFETY: functions of ours with the types that libc wants; both may
+    // allocate, which works by now.
+    unsafe {
+        pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
+        on_exit(at_exit, core::ptr::null_mut());
+    }
+}
+
+extern "C" fn destruct() {
+    DESTRUCTORS_RAN.store(true, Relaxed);
+    let status = STATUS.load(Relaxed);
+    if status != i32::MIN {
+        finish(status);
+    }
+}
+
+#[used]
+#[unsafe(link_section = ".init_array.00000")]
+static CONSTRUCTOR: extern "C" fn() = construct;
+#[used]
+#[unsafe(link_section = ".fini_array.00000")]
+static DESTRUCTOR: extern "C" fn() = destruct;
+
+extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
+    STATUS.store(status, Relaxed);
+    if DESTRUCTORS_RAN.load(Relaxed) {
+        finish(status);
+    }
+}
+
+/// The last act: checks, reports, and the exit code.
+fn finish(status: i32) {
+    if FINISHED.swap(true, AcqRel) {
+        return;
+    }
+    let options = OPTIONS_BUFFER.get();
+    let found = super::violations::at_exit();
+    if status == 0 && found && options.exitcode != 0 {
+        // Inside exit(), exit() goes on with what is left: libc's own flush
+        // of the streams, which takes no lock that a thread may hold.
+        // SAFETY: glibc allows it (exit.c runs the remaining handlers).
+        unsafe { libc::exit(options.exitcode as i32) };
+    }
+}
+
+unsafe extern "C" fn before_fork() {
+    heap::before_fork();
+}
+
+unsafe extern "C" fn after_fork_in_parent() {
+    // SAFETY: libc pairs this with `before_fork`.
+    unsafe { heap::after_fork_in_parent() };
+}
+
+unsafe extern "C" fn after_fork_in_child() {
+    // SAFETY: libc pairs this with `before_fork`.
+    unsafe { heap::after_fork_in_child() };
+    FORKED.store(process::id(), Relaxed);
+}
+
+static FORKED: AtomicU32 = AtomicU32::new(0);

@@ -1,0 +1,124 @@
+//! malloc, calloc, realloc, free (C23 7.24.4), with glibc's answers where the
+//! standard leaves a choice: malloc(0) is unique, realloc(p, 0) frees.
+
+use super::lifecycle::ensure_started;
+use super::shim::shim;
+use crate::heap::{self, Request};
+use crate::trace::Entry;
+use crate::units::Family;
+use core::ptr::null_mut;
+
+shim! {
+    "malloc"("rsi", "rdx") => malloc;
+    "calloc"("rdx", "rcx") => calloc;
+    "realloc"("rdx", "rcx") => realloc;
+    "free"("rsi", "rdx") => free;
+    "cfree"("rsi", "rdx") => free;
+    "free_sized"("rdx", "rcx") => free_sized;
+    "free_aligned_sized"("rcx", "r8") => free_aligned_sized;
+}
+
+pub(super) const MALLOC: u8 = Family::Malloc as u8;
+
+/// Sets errno.
+pub(super) fn set_errno(value: i32) {
+    // SAFETY: __errno_location gives this thread's errno, always valid.
+    unsafe { *libc::__errno_location() = value };
+}
+
+/// The general path for all who allocate: null and ENOMEM without memory.
+#[cold]
+#[inline(never)]
+pub(super) fn allocate(request: &Request, entry: Entry) -> *mut u8 {
+    ensure_started();
+    let block = heap::allocate_general(request, entry);
+    if block.is_null() {
+        set_errno(libc::ENOMEM);
+    }
+    block
+}
+
+/// The general path of free.
+#[cold]
+#[inline(never)]
+pub(super) fn release(pointer: usize, family: Family, entry: Entry) {
+    ensure_started();
+    heap::free_general(pointer, family, entry);
+}
+
+unsafe extern "C" fn malloc(size: usize, sp: usize, fp: usize) -> *mut u8 {
+    let entry = Entry { sp, fp };
+    let block = heap::try_allocate::<MALLOC>(size, entry);
+    if !block.is_null() {
+        return block;
+    }
+    allocate(&Request { size, alignment: 16, family: Family::Malloc, zeroed: false }, entry)
+}
+
+unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> *mut u8 {
+    let entry = Entry { sp, fp };
+    let Some(size) = count.checked_mul(each) else {
+        set_errno(libc::ENOMEM);
+        return null_mut();
+    };
+    let block = heap::try_allocate::<MALLOC>(size, entry);
+    if !block.is_null() {
+        // SAFETY: a fresh block of `size` bytes.
+        unsafe { core::ptr::write_bytes(block, 0, size) };
+        return block;
+    }
+    allocate(&Request { size, alignment: 16, family: Family::Malloc, zeroed: true }, entry)
+}
+
+unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) -> *mut u8 {
+    let entry = Entry { sp, fp };
+    if pointer == 0 {
+        let block = heap::try_allocate::<MALLOC>(size, entry);
+        if !block.is_null() {
+            return block;
+        }
+        let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
+        return allocate(&request, entry);
+    }
+    if size == 0 {
+        if !heap::try_free::<MALLOC>(pointer, entry) {
+            release(pointer, Family::Malloc, entry);
+        }
+        return null_mut();
+    }
+    ensure_started();
+    let block = heap::resize(pointer, size, entry);
+    if block.is_null() {
+        set_errno(libc::ENOMEM);
+    }
+    block
+}
+
+unsafe extern "C" fn free(pointer: usize, sp: usize, fp: usize) {
+    let entry = Entry { sp, fp };
+    if pointer != 0 && !heap::try_free::<MALLOC>(pointer, entry) {
+        release(pointer, Family::Malloc, entry);
+    }
+}
+
+unsafe extern "C" fn free_sized(pointer: usize, size: usize, sp: usize, fp: usize) {
+    let entry = Entry { sp, fp };
+    if pointer != 0 {
+        super::violations::check_sized_free(pointer, size, None, entry);
+        release(pointer, Family::Malloc, entry);
+    }
+}
+
+unsafe extern "C" fn free_aligned_sized(
+    pointer: usize,
+    alignment: usize,
+    size: usize,
+    sp: usize,
+    fp: usize,
+) {
+    let entry = Entry { sp, fp };
+    if pointer != 0 {
+        super::violations::check_sized_free(pointer, size, Some(alignment), entry);
+        release(pointer, Family::Malloc, entry);
+    }
+}
