@@ -1,3 +1,26 @@
+# heapwarden: `make` builds the library and the tool, `make test` tests them,
+# `make demo` shows what they find. The only place with linker arguments.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+TARGET ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+OUT := $(TARGET)/release
+CARGO ?= cargo
+
+.DEFAULT_GOAL := all
+.PHONY: all library tool test check header clean
+
+all: library tool
+
+# One build gives both: the shared library, linked so that it starts first,
+# ends last and cannot be opened late; and the raw archive.
+library:
+	$(CARGO) rustc --quiet --release --lib --features abi --crate-type cdylib,staticlib -- \
+	  -Clink-arg=-Wl,-soname,libheapwarden.so.1 \
+	  -Clink-arg=-Wl,-z,initfirst -Clink-arg=-Wl,-z,nodlopen -Clink-arg=-Wl,-z,now -Cstrip=debuginfo
+	sh scripts/archive.sh $(OUT)
+
+tool:
+	$(CARGO) build --quiet --release --package heapwarden-tool
+
 # Benchmarks: BENCH="--quick", "--set loops", "--only jq,redis",
 # "--allocators heapwarden,mi3", "--markdown FILE", "--instructions", "--help".
 BENCH ?=

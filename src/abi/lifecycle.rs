@@ -15,6 +15,7 @@ use crate::config::{self, Poison, Sources};
 use crate::heap::{self, Poisoning, Settings};
 use crate::platform::linux::{auxv, process};
 use crate::platform::{Host, Platform};
+use crate::symbol::NAMES;
 use crate::units::{MIB, Text};
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt::Write;
@@ -75,6 +76,7 @@ fn start() {
     });
     heap::set_violation_handler(super::violations::on_violation);
     PHASE.store(STARTED, Release);
+    NAMES.configure(options.symbolize, options.symbolize_timeout_s);
     REPORTER.configure(options);
     for line in text.as_str().lines() {
         REPORTER.notice(format_args!("{line}"));

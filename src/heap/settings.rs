@@ -40,6 +40,7 @@ pub mod mode {
     /// Fresh memory is filled.
     pub const FILL: u8 = 4;
     /// Allocations fail on purpose, or are watched one by one.
+    #[allow(dead_code)]
     pub const WATCH: u8 = 8;
 }
 

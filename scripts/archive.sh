@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes the raw static library fit for any program: one object in which only
+# the names of the shared library are global, so that it can stand beside
+# another Rust static library; C++ operators are weak, so that a program's own
+# win. Usage: archive.sh DIRECTORY (with libheapwarden.so and libheapwarden.a)
+set -eu
+cd "$1"
+raw=libheapwarden.a
+[ -f heapwarden.o ] && [ heapwarden.o -nt libheapwarden.so ] && exit 0
+nm -D --defined-only --format=posix libheapwarden.so | cut -d' ' -f1 | sed 's/@.*//' >heapwarden.exports
+grep '^_Z' heapwarden.exports >heapwarden.weak
+cp "$raw" heapwarden.raw.a
+ld -r --whole-archive heapwarden.raw.a -o heapwarden.o
+objcopy --strip-debug --remove-section .llvmbc --remove-section .llvmcmd heapwarden.o
+objcopy --keep-global-symbols=heapwarden.exports --weaken-symbols=heapwarden.weak heapwarden.o
+rm -f "$raw"
+ar rcs "$raw" heapwarden.o
+rm -f heapwarden.raw.a
+touch heapwarden.o
