@@ -35,7 +35,8 @@ pub mod trace;
 #[cfg(feature = "hosted")]
 pub mod heap;
 
-// leak
+#[cfg(feature = "hosted")]
+pub mod leak;
 
 #[cfg(feature = "hosted")]
 pub mod report;

@@ -1,0 +1,387 @@
+//! The handshake: every other thread of the process is asked by a signal to
+//! show its registers and to wait, without ptrace.
+//!
+//! ```text
+//!   checker                         thread
+//!   slot ASKED, rt_tgsigqueueinfo -> handler: slot WRITING, registers,
+//!   sleeps on `answered`          <- slot ANSWERED, wakes the checker
+//!   … reads memory, or forks …       sleeps on `round`
+//!   round += 1, one wake for all  -> returns
+//! ```
+//!
+//! Invariant: a thread leaves the handler as soon as `round` has moved on, so
+//! a late answer never waits; no wait of the checker is longer than its
+//! deadline; slots are never unmapped, because a late answer may look at one.
+
+use super::registers::{Registers, restorer};
+use super::tasks;
+use crate::platform::linux::process::{self, KernelAction};
+use crate::platform::linux::syscall::call;
+use crate::platform::{Host, OsError, Platform};
+use core::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// How a thread answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It waits in the handler; its registers are known.
+    Held,
+    /// It did not answer: signals blocked, or the kernel kept it.
+    Silent,
+    /// It ended meanwhile.
+    Gone,
+}
+
+/// One thread of the process, seen from the checker.
+pub struct Slot {
+    /// The kernel's number of the thread.
+    pub task: u32,
+    /// Round in the upper bits, state in the lower two.
+    state: AtomicU32,
+    /// Whether it got its signal. A thread that blocks it may just be being
+    /// born: pthread_create blocks all signals for a moment.
+    is_sent: AtomicBool,
+    /// Valid when the thread is held; of a silent thread at most the stack
+    /// pointer is known (0 = not).
+    pub registers: Registers,
+}
+
+const ASKED: u32 = 0;
+const WRITING: u32 = 1;
+const ANSWERED: u32 = 2;
+const OUT: u32 = 3;
+
+const SLOTS: usize = 16 * 1024;
+const ROUNDS: usize = 30;
+/// How long a thread that blocks the signal is waited for.
+const PATIENCE_NS: u64 = 3_000_000;
+/// How often threads that have not answered are looked after.
+const GLANCE_NS: u64 = 500_000;
+
+/// Odd while threads are held; also what held threads sleep on.
+static ROUND: AtomicU32 = AtomicU32::new(0);
+static ANSWERS: AtomicU32 = AtomicU32::new(0);
+static SLOT_TABLE: AtomicPtr<Slot> = AtomicPtr::new(core::ptr::null_mut());
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// All other threads of the process, held until this is dropped. One at a
+/// time: the caller holds the lock of leak checks.
+pub struct Handshake {
+    slots: *mut Slot,
+    count: usize,
+    round: u32,
+    signal: i32,
+    mask: u64,
+    /// Threads for which there was no slot.
+    pub unlisted: usize,
+}
+
+impl Handshake {
+    /// Asks all other threads, for at most `deadline_ns`. With `quiet`,
+    /// threads that the kernel says are blocked get no signal. `signal` 0
+    /// chooses one that the program does not use.
+    ///
+    /// All signals are blocked for the calling thread meanwhile, so that no
+    /// handler of the program's runs among held threads.
+    pub fn begin(signal: i32, deadline_ns: u64, quiet: bool) -> Result<Handshake, OsError> {
+        let slots = slot_table()?;
+        let signal = settle_signal(signal)?;
+        let mask = process::block_signals();
+        let round = ROUND.fetch_add(1, AcqRel).wrapping_add(1);
+        let mut this = Handshake { slots, count: 0, round, signal, mask, unlisted: 0 };
+        ANSWERS.store(0, Release);
+        let end = Host::monotonic_ns().saturating_add(deadline_ns);
+        let me = Host::thread_id();
+        for _ in 0..ROUNDS {
+            let before = this.count;
+            tasks::for_each(|task| {
+                if task != me && !this.slots_so_far().iter().any(|slot| slot.task == task) {
+                    this.ask(task, quiet);
+                }
+            })?;
+            this.wait(end, quiet);
+            if this.count == before || Host::monotonic_ns() > end {
+                break;
+            }
+        }
+        this.locate_the_silent();
+        Ok(this)
+    }
+
+    /// Asks the kernel where silent threads are blocked.
+    fn locate_the_silent(&mut self) {
+        for index in 0..self.count {
+            // SAFETY: below `count`; a slot that is out has no other writer.
+            let slot = unsafe { &mut *self.slots.add(index) };
+            if slot.state.load(Acquire) & 3 == OUT && slot.registers.stack_pointer != GONE {
+                slot.registers.stack_pointer = tasks::blocked_stack_pointer(slot.task).unwrap_or(0);
+            }
+        }
+    }
+
+    fn slots_so_far(&self) -> &[Slot] {
+        // SAFETY: the first `count` slots are initialised, and this thread,
+        // which alone holds the lock of checks, changes no plain field while
+        // the borrow lives; handlers write `registers` only before ANSWERED.
+        unsafe { core::slice::from_raw_parts(self.slots, self.count) }
+    }
+
+    /// All threads that were asked, with their answers.
+    pub fn threads(&self) -> impl Iterator<Item = (&Slot, Answer)> {
+        self.slots_so_far().iter().map(|slot| {
+            let answer = match slot.state.load(Acquire) & 3 {
+                ANSWERED => Answer::Held,
+                OUT if slot.registers.stack_pointer == GONE => Answer::Gone,
+                _ => Answer::Silent,
+            };
+            (slot, answer)
+        })
+    }
+
+    fn ask(&mut self, task: u32, quiet: bool) {
+        if self.count == SLOTS {
+            self.unlisted += 1;
+            return;
+        }
+        let index = self.count;
+        // SAFETY: `index` is below SLOTS; nobody else touches a slot of this
+        // round before it is asked, just below.
+        let slot = unsafe {
+            let slot = self.slots.add(index);
+            slot.write(Slot {
+                task,
+                state: AtomicU32::new(self.round << 2 | ASKED),
+                is_sent: AtomicBool::new(false),
+                registers: Registers::NONE,
+            });
+            &*slot
+        };
+        self.count += 1;
+        self.ask_unless_blocked(slot, index, quiet);
+    }
+
+    /// Sends the signal, unless the thread has ended, blocks it, or must not
+    /// be disturbed; what it blocks may change, so that is asked again later.
+    fn ask_unless_blocked(&self, slot: &Slot, index: usize, quiet: bool) {
+        match tasks::status(slot.task) {
+            None => self.count_out(slot, GONE),
+            Some(status) if status.is_dead => self.count_out(slot, GONE),
+            Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {}
+            Some(_) if quiet && tasks::blocked_stack_pointer(slot.task).is_some() => {
+                self.count_out(slot, 0);
+            }
+            Some(_) => {
+                slot.is_sent.store(true, Release);
+                match self.send(slot.task, index) {
+                    Ok(()) => {}
+                    Err(OsError(libc::ESRCH)) => self.count_out(slot, GONE),
+                    Err(_) => self.count_out(slot, 0),
+                }
+            }
+        }
+    }
+
+    /// Stops waiting for a thread that has not answered.
+    fn count_out(&self, slot: &Slot, why: usize) {
+        let asked = self.round << 2 | ASKED;
+        if slot.state.compare_exchange(asked, self.round << 2 | OUT, AcqRel, Acquire).is_ok() {
+            // SAFETY: the state says OUT, so no handler writes this slot.
+            unsafe { (*(slot as *const Slot).cast_mut()).registers.stack_pointer = why };
+        }
+    }
+
+    fn send(&self, task: u32, index: usize) -> Result<(), OsError> {
+        // struct siginfo: signo 4, errno 4, code 4, pad 4, pid 4, uid 4, value 8.
+        #[repr(C)]
+        struct Info {
+            signal: i32,
+            error: i32,
+            code: i32,
+            padding: i32,
+            process: u32,
+            user: u32,
+            value: u64,
+            rest: [u64; 12],
+        }
+        let info = Info {
+            signal: self.signal,
+            error: 0,
+            code: libc::SI_QUEUE,
+            padding: 0,
+            process: process::id(),
+            user: 0,
+            value: u64::from(self.round) << 32 | index as u64,
+            rest: [0; 12],
+        };
+        let arguments = [
+            process::id() as usize,
+            task as usize,
+            self.signal as usize,
+            &raw const info as usize,
+            0,
+            0,
+        ];
+        // SAFETY: the structure has the kernel's layout and size (128 bytes)
+        // and lives across the call (rt_tgsigqueueinfo(2)).
+        unsafe { call(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
+    }
+
+    fn wait(&self, end: u64, quiet: bool) {
+        let begun = Host::monotonic_ns();
+        let mut last_look = begun;
+        loop {
+            let seen = ANSWERS.load(Acquire);
+            let is_open = |slot: &Slot| matches!(slot.state.load(Acquire) & 3, ASKED | WRITING);
+            if !self.slots_so_far().iter().any(is_open) {
+                return;
+            }
+            let now = Host::monotonic_ns();
+            if now >= end {
+                self.slots_so_far().iter().for_each(|slot| self.count_out(slot, 0));
+                return;
+            }
+            if now - last_look > GLANCE_NS {
+                self.look_after_the_silent(now - begun > PATIENCE_NS, quiet);
+                last_look = Host::monotonic_ns();
+            }
+            Host::wait(&ANSWERS, seen, GLANCE_NS.min(end - now));
+        }
+    }
+
+    /// A thread that has ended will not answer, nor will one that blocks the
+    /// signal for long.
+    fn look_after_the_silent(&self, is_late: bool, quiet: bool) {
+        for (index, slot) in self.slots_so_far().iter().enumerate() {
+            if slot.state.load(Acquire) & 3 != ASKED {
+                continue;
+            }
+            if !slot.is_sent.load(Acquire) {
+                self.ask_unless_blocked(slot, index, quiet);
+                if is_late && !slot.is_sent.load(Acquire) {
+                    self.count_out(slot, 0);
+                }
+            } else if is_late {
+                match tasks::status(slot.task) {
+                    None => self.count_out(slot, GONE),
+                    Some(status) if status.is_dead => self.count_out(slot, GONE),
+                    Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {
+                        self.count_out(slot, 0);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        ROUND.store(self.round.wrapping_add(1), Release);
+        Host::wake(&ROUND, u32::MAX >> 1);
+        process::restore_signals(self.mask);
+    }
+}
+
+/// In a slot that is out: the thread has ended.
+const GONE: usize = 1;
+
+fn slot_table() -> Result<*mut Slot, OsError> {
+    let old = SLOT_TABLE.load(Acquire);
+    if !old.is_null() {
+        return Ok(old);
+    }
+    let fresh = Host::map(SLOTS * size_of::<Slot>())?.as_ptr().cast::<Slot>();
+    SLOT_TABLE.store(fresh, Release);
+    Ok(fresh)
+}
+
+/// Where the slots lie: first address and first address after them.
+pub fn slot_range() -> (usize, usize) {
+    let start = SLOT_TABLE.load(Acquire) as usize;
+    (start, if start == 0 { 0 } else { start + SLOTS * size_of::<Slot>() })
+}
+
+/// Finds a signal that the program leaves alone and puts the handler there,
+/// for good: a thread that blocks the signal now may get it much later, and
+/// its default action would end the process.
+fn settle_signal(wanted: i32) -> Result<i32, OsError> {
+    let old = SIGNAL.load(Acquire);
+    if old != 0 && action(old).is_ok_and(|action| action.handler == handler_address()) {
+        return Ok(old);
+    }
+    let is_free = |signal: i32| action(signal).is_ok_and(|action| action.handler == libc::SIG_DFL);
+    let signal = if wanted != 0 {
+        wanted
+    } else {
+        (41..=64).chain(35..41).find(|&signal| is_free(signal)).ok_or(OsError(libc::EBUSY))?
+    };
+    let new = KernelAction {
+        handler: handler_address(),
+        flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK | SA_RESTORER) as u64,
+        restorer: restorer(),
+        mask: u64::MAX,
+    };
+    // SAFETY: the structure has the kernel's layout (rt_sigaction(2)); the
+    // handler is async-signal-safe and stays loaded (the library is never
+    // unloaded: -z nodelete).
+    unsafe {
+        call(libc::SYS_rt_sigaction, [signal as usize, &raw const new as usize, 0, 8, 0, 0])?;
+    }
+    SIGNAL.store(signal, Release);
+    Ok(signal)
+}
+
+const SA_RESTORER: i32 = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
+
+fn action(signal: i32) -> Result<KernelAction, OsError> {
+    let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    // SAFETY: the kernel writes one structure of its layout to our stack.
+    unsafe {
+        call(libc::SYS_rt_sigaction, [signal as usize, 0, &raw mut old as usize, 8, 0, 0])?;
+    }
+    Ok(old)
+}
+
+fn handler_address() -> usize {
+    on_signal as *const () as usize
+}
+
+extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const libc::ucontext_t) {
+    // SAFETY: the kernel passes a whole siginfo; pid and value are set for
+    // SI_QUEUE, which is checked first.
+    let (code, sender, value) = unsafe {
+        let info = &*info;
+        (info.si_code, info.si_pid(), info.si_value().sival_ptr as usize as u64)
+    };
+    let round = (value >> 32) as u32;
+    let index = value as u32 as usize;
+    let slots = SLOT_TABLE.load(Acquire);
+    if code != libc::SI_QUEUE
+        || sender as u32 != process::id()
+        || round & 1 == 0
+        || ROUND.load(Acquire) != round
+        || index >= SLOTS
+        || slots.is_null()
+    {
+        return;
+    }
+    // SAFETY: slots are never unmapped; the exchange below makes this thread
+    // the slot's only writer, if it is still this round's.
+    unsafe {
+        let slot = slots.add(index);
+        let state = &(*slot).state;
+        let asked = round << 2 | ASKED;
+        if state.compare_exchange(asked, round << 2 | WRITING, AcqRel, Relaxed).is_err() {
+            return;
+        }
+        (*slot).registers.interrupted(context);
+        state.store(round << 2 | ANSWERED, Release);
+    }
+    ANSWERS.fetch_add(1, AcqRel);
+    Host::wake(&ANSWERS, 1);
+    while ROUND.load(Acquire) == round {
+        Host::wait(&ROUND, round, 0);
+    }
+}

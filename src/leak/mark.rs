@@ -1,0 +1,412 @@
+//! Marking: finds every block that the roots lead to.
+//!
+//! The work list holds slabs, not blocks: a slab in it has marked blocks whose
+//! words were not read yet, so blocks that lie together are read together and
+//! the list cannot overflow (Knyszek and Clements, "Green Tea" collector, Go
+//! issue 73581, 2025). Two floods, one after the other:
+//!
+//! ```text
+//!   flood 1   pointers to a block's start          -> reachable
+//!             pointers into a block: noted in `extra`
+//!   flood 2   from the noted blocks and from foreign memory that nothing
+//!             reached, by any pointer              -> possible
+//! ```
+//!
+//! A pointer counts up to the size asked for, that byte included: the address
+//! right behind a block still belongs to it (C23 6.5.7), and lies in its own
+//! guard.
+
+use super::heuristics;
+use super::mappings::{Mappings, Touched};
+use super::roots::{Foreign, Root, RootKind};
+use super::scratch::Scratch;
+use super::tiles::{Place, TileKind, Tiles};
+use crate::memory::Window;
+
+/// How pointers are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Bytes from one candidate word to the next: 8, or 4 for packed data.
+    pub step: usize,
+    /// Bits that a program that tags its pointers keeps for the address;
+    /// words are tried as they are and with all other bits cleared. `!0`: no
+    /// tags.
+    pub mask: usize,
+    /// Whether some pointers into a block count like pointers to its start.
+    pub heuristics: bool,
+}
+
+/// Marks blocks.
+pub struct Marker<'s, 'm> {
+    /// The heap.
+    pub tiles: Tiles<'s>,
+    mappings: &'m Mappings<'m>,
+    foreign: &'m mut [Foreign],
+    /// Range that holds all foreign memory not reached yet.
+    foreign_low: usize,
+    foreign_bytes: usize,
+    touched: Touched,
+    queue: &'s mut [u32],
+    queued: &'s mut [u8],
+    first: usize,
+    waiting: usize,
+    reading: Reading,
+    extent: usize,
+    /// Bytes read.
+    pub bytes_read: u64,
+}
+
+/// Bytes of scratch that [`Marker::new`] needs besides the tiles'.
+pub fn bytes_needed() -> usize {
+    Window::extent() / crate::memory::GRANULE * 5 + 256
+}
+
+/// Pointers found but not looked at yet, while their groups are fetched.
+struct Pipeline {
+    places: [Found; PIPELINE],
+    next: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    place: Place,
+    inside: usize,
+}
+
+const PIPELINE: usize = 16;
+const NOBODY: Found = Found { place: Place { head: u32::MAX, slot: 0 }, inside: 0 };
+
+impl<'s, 'm> Marker<'s, 'm> {
+    /// A marker that has found nothing yet.
+    pub fn new(
+        scratch: &'s Scratch,
+        tiles: Tiles<'s>,
+        mappings: &'m Mappings<'m>,
+        foreign: &'m mut [Foreign],
+        reading: Reading,
+    ) -> Marker<'s, 'm> {
+        let count = tiles.tiles.len();
+        let mut marker = Marker {
+            tiles,
+            mappings,
+            foreign,
+            foreign_low: 0,
+            foreign_bytes: 0,
+            touched: Touched::open(),
+            queue: scratch.take(count),
+            queued: scratch.take(count),
+            first: 0,
+            waiting: 0,
+            reading,
+            extent: Window::extent(),
+            bytes_read: 0,
+        };
+        marker.bound_foreign();
+        marker
+    }
+
+    fn bound_foreign(&mut self) {
+        let unreached = || {
+            self.foreign.iter().filter(|foreign| !foreign.is_reached && foreign.start < foreign.end)
+        };
+        let low = unreached().map(|foreign| foreign.start).min().unwrap_or(0);
+        let high = unreached().map(|foreign| foreign.end).max().unwrap_or(0);
+        (self.foreign_low, self.foreign_bytes) = (low, high - low);
+    }
+
+    /// Flood 1: all that `roots` lead to.
+    pub fn flood_reachable(&mut self, roots: impl Iterator<Item = Root>) {
+        for root in roots {
+            if root.kind == RootKind::Pinned {
+                let offset = root.start.wrapping_sub(self.tiles.base);
+                if let Some((place, _)) = self.tiles.locate(offset) {
+                    self.mark(place);
+                }
+            } else {
+                self.read_range::<true>(root.start, root.end);
+            }
+        }
+        if self.tiles.has_ignored {
+            self.mark_ignored();
+        }
+        loop {
+            self.drain::<true>();
+            if !self.read_foreign::<true>() {
+                break;
+            }
+        }
+    }
+
+    /// Leaves only what flood 1 did not find; `extra` seeds flood 2. What is
+    /// found there is the *possible* blocks: `mark`; those that not only
+    /// foreign memory holds are in `extra` then.
+    pub fn flood_possible(&mut self) {
+        for group in self.tiles.groups.iter_mut() {
+            group.live &= !group.mark;
+            group.mark = group.extra & group.live;
+            group.scanned = 0;
+        }
+        for head in 0..self.tiles.tiles.len() {
+            let tile = self.tiles.tiles[head];
+            if tile.kind != TileKind::None && tile.head as usize == head {
+                let groups = self.groups_of(head);
+                if groups.into_iter().any(|group| self.tiles.groups[group].mark != 0) {
+                    self.enqueue(head as u32);
+                }
+            }
+        }
+        self.drain::<false>();
+        for group in self.tiles.groups.iter_mut() {
+            group.extra = group.mark;
+        }
+        self.read_foreign::<false>();
+        self.drain::<false>();
+    }
+
+    /// Reads the foreign memory that was reached and not read yet; in flood 2
+    /// the memory that was never reached. Whether there was any.
+    fn read_foreign<const REACHED: bool>(&mut self) -> bool {
+        let mut any = false;
+        for index in 0..self.foreign.len() {
+            let foreign = &mut self.foreign[index];
+            let (start, end) = (foreign.start, foreign.end);
+            if foreign.is_reached == REACHED && start < end {
+                // Read: an empty range that no address lies in.
+                foreign.end = start;
+                any = true;
+                self.read_range::<REACHED>(start, end);
+            }
+        }
+        if any {
+            self.bound_foreign();
+        }
+        any
+    }
+
+    fn groups_of(&self, head: usize) -> core::ops::Range<usize> {
+        let tile = &self.tiles.tiles[head];
+        let first = tile.groups as usize;
+        first..first + usize::from(tile.slots).div_ceil(64)
+    }
+
+    fn mark_ignored(&mut self) {
+        for head in 0..self.tiles.tiles.len() {
+            let tile = self.tiles.tiles[head];
+            if tile.kind == TileKind::None || tile.head as usize != head {
+                continue;
+            }
+            for slot in 0..u32::from(tile.slots) {
+                let place = Place { head: tile.head, slot };
+                if self.tiles.block(place).record.state() == crate::ledger::State::Ignored {
+                    self.mark(place);
+                }
+            }
+        }
+    }
+
+    /// Marks a live block that is not marked yet, and puts it on the list.
+    #[inline(always)]
+    fn mark(&mut self, place: Place) {
+        let (group, bit) = self.tiles.bit(place);
+        let group = &mut self.tiles.groups[group];
+        if group.live & !group.mark & bit != 0 {
+            group.mark |= bit;
+            self.enqueue(place.head);
+        }
+    }
+
+    #[inline(always)]
+    fn enqueue(&mut self, head: u32) {
+        let queued = &mut self.queued[head as usize];
+        if *queued == 0 {
+            *queued = 1;
+            let capacity = self.queue.len();
+            let mut at = self.first + self.waiting;
+            if at >= capacity {
+                at -= capacity;
+            }
+            self.queue[at] = head;
+            self.waiting += 1;
+        }
+    }
+
+    fn drain<const STARTS: bool>(&mut self) {
+        let mut pipeline = Pipeline { places: [NOBODY; PIPELINE], next: 0 };
+        while self.waiting > 0 {
+            let head = self.queue[self.first];
+            self.first = if self.first + 1 == self.queue.len() { 0 } else { self.first + 1 };
+            self.waiting -= 1;
+            self.queued[head as usize] = 0;
+            self.read_slab::<STARTS>(head, &mut pipeline);
+            if self.waiting == 0 {
+                self.flush::<STARTS>(&mut pipeline);
+            }
+        }
+    }
+
+    fn read_slab<const STARTS: bool>(&mut self, head: u32, pipeline: &mut Pipeline) {
+        let tile = self.tiles.tiles[head as usize];
+        for (part, group) in self.groups_of(head as usize).enumerate() {
+            let state = &mut self.tiles.groups[group];
+            let mut bits = state.mark & !state.scanned;
+            state.scanned |= bits;
+            while bits != 0 {
+                let slot = (part * 64) as u32 + bits.trailing_zeros();
+                bits &= bits - 1;
+                if bits != 0 {
+                    let next = Place { head, slot: (part * 64) as u32 + bits.trailing_zeros() };
+                    prefetch(self.tiles.address(next));
+                    prefetch(self.tiles.address(next) + 64);
+                }
+                let block = self.tiles.block(Place { head, slot });
+                if tile.kind == TileKind::Span {
+                    self.read_range::<STARTS>(block.address, block.address + block.size);
+                } else {
+                    self.read_words::<STARTS>(block.address, block.size, pipeline);
+                }
+            }
+        }
+    }
+
+    /// Reads the readable, touched parts of a range.
+    fn read_range<const STARTS: bool>(&mut self, start: usize, end: usize) {
+        let mut pipeline = Pipeline { places: [NOBODY; PIPELINE], next: 0 };
+        let mappings = self.mappings;
+        let touched = core::mem::replace(&mut self.touched, Touched::unknown());
+        mappings.readable(start, end, |from, to| {
+            touched.for_each(from, to, |from, to| {
+                self.read_words::<STARTS>(from, to - from, &mut pipeline);
+            });
+        });
+        self.touched = touched;
+        self.flush::<STARTS>(&mut pipeline);
+    }
+
+    #[inline(always)]
+    fn read_words<const STARTS: bool>(
+        &mut self,
+        start: usize,
+        bytes: usize,
+        pipeline: &mut Pipeline,
+    ) {
+        self.bytes_read += bytes as u64;
+        if self.reading.step != 8 || self.reading.mask != usize::MAX {
+            return self.read_unusual::<STARTS>(start, bytes, pipeline);
+        }
+        let (base, extent) = (self.tiles.base, self.extent);
+        let mut at = (start + 7) & !7;
+        let end = start + bytes;
+        while at + 8 <= end {
+            // SAFETY: aligned, and inside a live block or a readable mapping;
+            // volatile, because the program's threads may own it.
+            let word = unsafe { (at as *const usize).read_volatile() };
+            let offset = word.wrapping_sub(base);
+            if offset < extent {
+                self.found::<STARTS>(offset, pipeline);
+            } else if word.wrapping_sub(self.foreign_low) < self.foreign_bytes {
+                self.reach_foreign(word);
+            }
+            at += 8;
+        }
+    }
+
+    #[cold]
+    fn read_unusual<const STARTS: bool>(
+        &mut self,
+        start: usize,
+        bytes: usize,
+        pipeline: &mut Pipeline,
+    ) {
+        let step = self.reading.step.clamp(1, 8);
+        let mut at = start.next_multiple_of(step);
+        while at + 8 <= start + bytes {
+            // SAFETY: inside a live block or a readable mapping.
+            let word = unsafe { (at as *const usize).read_unaligned() };
+            for word in [word, word & self.reading.mask] {
+                let offset = word.wrapping_sub(self.tiles.base);
+                if offset < self.extent {
+                    self.found::<STARTS>(offset, pipeline);
+                } else if word.wrapping_sub(self.foreign_low) < self.foreign_bytes {
+                    self.reach_foreign(word);
+                }
+            }
+            at += step;
+        }
+    }
+
+    #[inline(always)]
+    fn found<const STARTS: bool>(&mut self, offset: usize, pipeline: &mut Pipeline) {
+        let Some((place, inside)) = self.tiles.locate(offset) else { return };
+        let (group, _) = self.tiles.bit(place);
+        prefetch(&raw const self.tiles.groups[group] as usize);
+        let slot = pipeline.next % PIPELINE;
+        pipeline.next = pipeline.next.wrapping_add(1);
+        let due = core::mem::replace(&mut pipeline.places[slot], Found { place, inside });
+        self.settle::<STARTS>(due);
+    }
+
+    fn flush<const STARTS: bool>(&mut self, pipeline: &mut Pipeline) {
+        for found in &mut pipeline.places {
+            self.settle::<STARTS>(core::mem::replace(found, NOBODY));
+        }
+    }
+
+    #[inline(always)]
+    fn settle<const STARTS: bool>(&mut self, found: Found) {
+        if found.place.head == u32::MAX {
+            return;
+        }
+        if found.inside == 0 {
+            self.mark(found.place);
+        } else {
+            self.settle_inside::<STARTS>(found);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_inside<const STARTS: bool>(&mut self, found: Found) {
+        let (group, bit) = self.tiles.bit(found.place);
+        let state = self.tiles.groups[group];
+        if state.live & !state.mark & bit == 0
+            || (STARTS && state.extra & bit != 0 && !self.reading.heuristics)
+        {
+            return;
+        }
+        let block = self.tiles.block(found.place);
+        if found.inside > block.size {
+            return;
+        }
+        if !STARTS
+            || self.reading.heuristics
+                && heuristics::counts_as_start(&block, found.inside, self.mappings)
+        {
+            self.mark(found.place);
+        } else {
+            self.tiles.groups[group].extra |= bit;
+        }
+    }
+
+    #[cold]
+    fn reach_foreign(&mut self, address: usize) {
+        let after = self.foreign.partition_point(|foreign| foreign.start <= address);
+        let Some(foreign) = after.checked_sub(1).and_then(|i| self.foreign.get_mut(i)) else {
+            return;
+        };
+        if address < foreign.end && !foreign.is_reached {
+            foreign.is_reached = true;
+        }
+    }
+}
+
+#[inline(always)]
+fn prefetch(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint for which any address is allowed.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+            address as *const i8,
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}

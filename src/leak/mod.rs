@@ -1,0 +1,39 @@
+//! Leak: which blocks can the program still reach?
+//!
+//! ```text
+//!   handshake   every thread shows its registers and waits
+//!   mappings, modules, control_block
+//!        \__ roots   where pointers may be outside the heap
+//!   tiles       the heap's blocks, one bit each
+//!   mark        two floods: reachable, possible
+//!   lost        definite or indirect: who holds whom
+//!   sites       one record for each kind and call stack
+//! ```
+//!
+//! Kinds are Valgrind's. A block counts as held by a pointer to its start or,
+//! weaker, into it, up to one byte behind its end. Memory that was freed, that
+//! lies behind a block's asked size, below a stack pointer, or in the warden
+//! itself is never read for pointers.
+//!
+//! Invariant: no wait without a deadline; no address is read that the memory
+//! map or a checked tile does not vouch for; nothing is taken from the heap
+//! or from the metadata, whose locks are held meanwhile.
+
+pub mod annotations;
+mod check;
+mod control_block;
+mod handshake;
+mod heuristics;
+mod lost;
+mod mappings;
+mod mark;
+mod modules;
+mod registers;
+mod roots;
+mod scratch;
+mod sites;
+mod tasks;
+mod tiles;
+
+pub use check::{Caller, HeapAccess, LeakOptions, Outcome, Summary, check};
+pub use sites::{BlockSummary, Count, LeakGroup};

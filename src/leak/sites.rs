@@ -1,0 +1,179 @@
+//! Sites: leaks of one kind from one call stack become one record.
+//!
+//! Invariant: a site that finds no room is counted in `dropped`, and its
+//! blocks are in the totals all the same.
+
+use super::scratch::{Scratch, Zeroed};
+use super::tiles::Block;
+use crate::ledger::epoch;
+use crate::units::{Family, LeakKind, StackId, ThreadNumber};
+
+/// Blocks and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// How many blocks.
+    pub blocks: u64,
+    /// Bytes asked for, all together.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// Adds a block of `bytes` bytes.
+    pub fn add(&mut self, blocks: u64, bytes: u64) {
+        self.blocks += blocks;
+        self.bytes += bytes;
+    }
+}
+
+/// A block as a record mentions it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BlockSummary {
+    /// Its address.
+    pub address: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// Where it was allocated.
+    pub stack: StackId,
+    /// When its thread's epoch began: milliseconds of the monotonic clock.
+    pub born_ms: u64,
+    /// About how many allocations the process had made before.
+    pub sequence: u64,
+    /// Who allocated it.
+    pub thread: ThreadNumber,
+}
+
+impl BlockSummary {
+    /// What the ledger knows of a block.
+    pub fn of(block: &Block) -> BlockSummary {
+        let epoch = epoch(block.record.stamp()).unwrap_or_default();
+        BlockSummary {
+            address: block.address,
+            size: block.size,
+            stack: block.record.stack(),
+            born_ms: epoch.begun_ms,
+            sequence: epoch.sequence,
+            thread: epoch.thread,
+        }
+    }
+}
+
+/// Blocks of one kind from one call stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeakGroup {
+    /// What became of them.
+    pub kind: LeakKind,
+    /// Only memory that is neither the program's data nor its heap (an
+    /// anonymous mapping that nothing points to) holds them.
+    pub is_foreign: bool,
+    /// Functions they were allocated by.
+    pub family: Family,
+    /// Where they were allocated.
+    pub stack: StackId,
+    /// How many, and their bytes.
+    pub count: Count,
+    /// The oldest of them.
+    pub first: BlockSummary,
+    /// What only these blocks hold.
+    pub holds: Count,
+    /// For indirect leaks: the lost block that holds the first.
+    pub parent: Option<BlockSummary>,
+}
+
+#[derive(Clone, Copy)]
+struct Site {
+    /// 0 = free; kind, foreign, stack.
+    key: u64,
+    group: LeakGroup,
+}
+
+// SAFETY: a free site is never read but for its key, and zero is valid for
+// each field: integers, enums whose first variant is zero, an Option whose
+// discriminant zero is None or Some of integers.
+unsafe impl Zeroed for Site {}
+
+const SITES: usize = 1 << 16;
+
+/// Bytes of scratch that [`Sites::new`] needs.
+pub const SITES_BYTES: usize = SITES * (size_of::<Site>() + size_of::<u32>()) + 128;
+
+/// All sites of a check.
+pub struct Sites<'s> {
+    table: &'s mut [Site],
+    order: &'s mut [u32],
+    used: usize,
+    /// Sites for which there was no room.
+    pub dropped: u64,
+}
+
+impl<'s> Sites<'s> {
+    /// No sites yet.
+    pub fn new(scratch: &'s Scratch) -> Sites<'s> {
+        Sites { table: scratch.take(SITES), order: scratch.take(SITES), used: 0, dropped: 0 }
+    }
+
+    /// Adds a block. `holds` is what only it holds, `parent` what holds it.
+    pub fn add(
+        &mut self,
+        kind: LeakKind,
+        is_foreign: bool,
+        block: &Block,
+        holds: Count,
+        parent: Option<Block>,
+    ) {
+        let stack = block.record.stack();
+        let key = u64::from(stack.0) << 8 | (kind as u64) << 2 | u64::from(is_foreign) << 1 | 1;
+        let Some(at) = self.find(key) else {
+            self.dropped += 1;
+            return;
+        };
+        let site = &mut self.table[at];
+        if site.key == 0 {
+            site.key = key;
+            site.group = LeakGroup {
+                kind,
+                is_foreign,
+                family: block.record.family(),
+                stack,
+                count: Count::default(),
+                first: BlockSummary::of(block),
+                holds: Count::default(),
+                parent: parent.as_ref().map(BlockSummary::of),
+            };
+            self.order[self.used] = at as u32;
+            self.used += 1;
+        } else if epoch(block.record.stamp())
+            .is_some_and(|epoch| epoch.sequence < site.group.first.sequence)
+        {
+            site.group.first = BlockSummary::of(block);
+            site.group.parent = parent.as_ref().map(BlockSummary::of);
+        }
+        site.group.count.add(1, block.size as u64);
+        site.group.holds.add(holds.blocks, holds.bytes);
+    }
+
+    fn find(&self, key: u64) -> Option<usize> {
+        // Three quarters full at most, so that searches stay short.
+        let is_full = self.used >= self.table.len() / 4 * 3;
+        let mask = self.table.len().checked_sub(1)?;
+        let mut at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & mask;
+        loop {
+            match self.table[at].key {
+                0 => return (!is_full).then_some(at),
+                found if found == key => return Some(at),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// All sites, the largest first within each kind.
+    pub fn sorted(&mut self) -> impl Iterator<Item = &LeakGroup> {
+        let table = &*self.table;
+        let order = &mut self.order[..self.used];
+        order.sort_unstable_by_key(|&at| {
+            let group = &table[at as usize].group;
+            let bytes = group.count.bytes + group.holds.bytes;
+            (group.kind, core::cmp::Reverse(bytes), group.stack)
+        });
+        order.iter().map(|&at| &table[at as usize].group)
+    }
+}

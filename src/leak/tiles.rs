@@ -1,0 +1,381 @@
+//! Tiles: the heap as a leak check sees it, copied from the granules.
+//!
+//! ```text
+//!   tile 24 B, one a granule:  head 4 | groups 4 | slot 4 | magic 4 | pad 2 | slots 2 | kind 1
+//!   group 32 B, one for 64 slots of a slab (one for a span):
+//!        live 64 bits | mark 64 bits | scanned 64 bits | extra 64 bits
+//! ```
+//!
+//! A slab's later granules have its head's tile. `live` are the blocks there
+//! are, `mark` those found so far, `scanned` those whose words were read;
+//! `extra` serves each pass as it needs.
+//!
+//! Invariant: every number in a tile was checked when it was made, so that a
+//! damaged heap can mislead the check but not make it read or write elsewhere.
+
+use super::scratch::{Scratch, Zeroed};
+use crate::ledger::{Record, State};
+use crate::memory::{GRANULE, Granule, Kind, Window};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// What a check keeps of one granule.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile {
+    /// The granule that heads the slab or span.
+    pub head: u32,
+    /// The first of its groups.
+    pub groups: u32,
+    /// Bytes from one slot to the next; 0 for a span.
+    pub slot: u32,
+    /// ⌊2^32 / (slot / 16)⌋ + 1.
+    magic: u32,
+    /// Bytes from the head granule's start to slot 0, in sixteens.
+    pad: u16,
+    /// Slots; 1 for a span.
+    pub slots: u16,
+    /// Nothing, a slab or a span.
+    pub kind: TileKind,
+}
+
+// SAFETY: integers, and an enum whose first variant is zero.
+unsafe impl Zeroed for Tile {}
+
+/// What a tile belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum TileKind {
+    /// No blocks.
+    None,
+    /// Blocks of one size class.
+    Slab,
+    /// One large block.
+    Span,
+}
+
+/// State of 64 slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// Blocks that are the program's.
+    pub live: u64,
+    /// Blocks that were found.
+    pub mark: u64,
+    /// Found blocks whose words were read.
+    pub scanned: u64,
+    /// As the pass needs.
+    pub extra: u64,
+}
+
+// SAFETY: integers.
+unsafe impl Zeroed for Group {}
+
+/// A block, by where its state is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The granule that heads its slab or span.
+    pub head: u32,
+    /// Its slot.
+    pub slot: u32,
+}
+
+/// A block.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Its address.
+    pub address: usize,
+    /// Bytes asked for.
+    pub size: usize,
+    /// Its record.
+    pub record: Record,
+}
+
+/// The heap's tiles and groups.
+pub struct Tiles<'s> {
+    /// One a granule.
+    pub tiles: &'s mut [Tile],
+    /// All groups.
+    pub groups: &'s mut [Group],
+    /// First address of the window.
+    pub base: usize,
+    /// Granules whose description made no sense.
+    pub damaged: u32,
+    /// Whether a block is told to be ignored.
+    pub has_ignored: bool,
+}
+
+/// Largest slab: 8 granules.
+const SLAB: usize = 8 * GRANULE;
+
+fn granule(index: u32) -> &'static Granule {
+    // SAFETY: callers stay below the extent, where the table is mapped and
+    // zero or written; other threads are held or we are a forked copy, and the
+    // fields read below are plain words for which any value is valid, except
+    // `kind`, which only the heap writes.
+    unsafe { &*Window::granule(index) }
+}
+
+impl<'s> Tiles<'s> {
+    /// Bytes of scratch that [`Tiles::read`] needs now.
+    pub fn bytes_needed() -> usize {
+        let count = (Window::extent() / GRANULE) as u32;
+        let groups: usize = (0..count).map(|index| group_count(granule(index), index)).sum();
+        count as usize * size_of::<Tile>() + groups * size_of::<Group>() + 128
+    }
+
+    /// Copies what the granules say. Threads are held, or this is a copy.
+    pub fn read(scratch: &'s Scratch) -> Tiles<'s> {
+        let count = (Window::extent() / GRANULE) as u32;
+        let total: usize = (0..count).map(|index| group_count(granule(index), index)).sum();
+        let tiles = scratch.take::<Tile>(count as usize);
+        let groups = scratch.take::<Group>(total);
+        let mut this =
+            Tiles { tiles, groups, base: Window::base(), damaged: 0, has_ignored: false };
+        if this.tiles.len() == count as usize && this.groups.len() == total {
+            this.fill();
+        } else {
+            this.tiles = &mut [];
+            this.damaged = count;
+        }
+        this
+    }
+
+    fn fill(&mut self) {
+        let mut next = 0;
+        for index in 0..self.tiles.len() as u32 {
+            let granule = granule(index);
+            let wanted = group_count(granule, index);
+            if wanted > 0 {
+                self.tiles[index as usize] = head_tile(granule, index, next);
+                for slot in 0..u32::from(self.tiles[index as usize].slots) {
+                    let record = record(granule, slot);
+                    if record.is_live() {
+                        self.has_ignored |= record.state() == State::Ignored;
+                        self.groups[next as usize + slot as usize / 64].live |= 1 << (slot % 64);
+                    }
+                }
+                next += wanted as u32;
+            } else if matches!(granule.kind, Kind::Slab | Kind::Inside) {
+                self.fill_later(granule, index);
+            } else if granule.kind == Kind::Span {
+                self.damaged += u32::from(record_of_span(granule).is_live());
+            }
+        }
+    }
+
+    fn fill_later(&mut self, granule: &Granule, index: u32) {
+        let head = granule.head;
+        let Some(tile) = self.tiles.get(head as usize).filter(|_| head < index).copied() else {
+            self.damaged += 1;
+            return;
+        };
+        let fits = match tile.kind {
+            TileKind::Slab => {
+                granule.kind == Kind::Slab && ((index - head) as usize) < SLAB / GRANULE
+            }
+            TileKind::Span => granule.kind == Kind::Inside,
+            // The rest of a slab or span that is not in use (any more).
+            TileKind::None => return,
+        };
+        if fits {
+            self.tiles[index as usize] = tile;
+        } else {
+            self.damaged += 1;
+        }
+    }
+
+    /// The block that holds the byte `offset` bytes into the window, and the
+    /// byte's offset in its slot; live or not.
+    #[inline(always)]
+    pub fn locate(&self, offset: usize) -> Option<(Place, usize)> {
+        let tile = self.tiles.get(offset >> 16)?;
+        match tile.kind {
+            TileKind::Slab => {
+                let distance = offset
+                    .wrapping_sub((tile.head as usize) << 16)
+                    .wrapping_sub(usize::from(tile.pad) << 4);
+                if distance >= SLAB {
+                    return None;
+                }
+                // Exact below 2^19 bytes: see `division_is_exact`.
+                let slot = ((distance as u64 >> 4) * u64::from(tile.magic)) >> 32;
+                if slot >= u64::from(tile.slots) {
+                    return None;
+                }
+                let place = Place { head: tile.head, slot: slot as u32 };
+                Some((place, distance - slot as usize * tile.slot as usize))
+            }
+            TileKind::Span => {
+                let first = granule(tile.head).first.wrapping_sub(self.base);
+                let distance = offset.checked_sub(first)?;
+                Some((Place { head: tile.head, slot: 0 }, distance))
+            }
+            TileKind::None => None,
+        }
+    }
+
+    /// The group of a place, by number, and the place's bit in it.
+    #[inline(always)]
+    pub fn bit(&self, place: Place) -> (usize, u64) {
+        let tile = &self.tiles[place.head as usize];
+        (tile.groups as usize + place.slot as usize / 64, 1 << (place.slot % 64))
+    }
+
+    /// The address of a place's block.
+    #[inline(always)]
+    pub fn address(&self, place: Place) -> usize {
+        let tile = &self.tiles[place.head as usize];
+        match tile.kind {
+            TileKind::Span => granule(place.head).first,
+            _ => {
+                self.base
+                    + ((place.head as usize) << 16)
+                    + (usize::from(tile.pad) << 4)
+                    + place.slot as usize * tile.slot as usize
+            }
+        }
+    }
+
+    /// What is known of a place's block.
+    #[inline(always)]
+    pub fn block(&self, place: Place) -> Block {
+        let tile = &self.tiles[place.head as usize];
+        let granule = granule(place.head);
+        let record = match tile.kind {
+            TileKind::Span => record_of_span(granule),
+            _ => record(granule, place.slot),
+        };
+        let size = match tile.kind {
+            TileKind::Span => granule.size,
+            _ => (tile.slot as usize).saturating_sub(record.slack()),
+        };
+        Block { address: self.address(place), size, record }
+    }
+
+    /// Calls `visit` with each place whose bit `choose` has in its group.
+    pub fn for_each(&self, choose: impl Fn(&Group) -> u64, mut visit: impl FnMut(Place)) {
+        for (index, tile) in self.tiles.iter().enumerate() {
+            if tile.kind == TileKind::None || tile.head as usize != index {
+                continue;
+            }
+            for part in 0..usize::from(tile.slots).div_ceil(64) {
+                let mut bits = choose(&self.groups[tile.groups as usize + part]);
+                while bits != 0 {
+                    let slot = (part * 64) as u32 + bits.trailing_zeros();
+                    visit(Place { head: tile.head, slot });
+                    bits &= bits - 1;
+                }
+            }
+        }
+    }
+}
+
+/// How many groups the slab or span that this granule heads needs; 0 when it
+/// heads none, or makes no sense.
+fn group_count(granule: &Granule, index: u32) -> usize {
+    let start = Window::address_of(index);
+    let end = Window::base() + Window::extent();
+    match granule.kind {
+        Kind::Slab if granule.head == index => {
+            let (slot, slots) = (granule.slot as usize, granule.slots as usize);
+            let pad = granule.first.wrapping_sub(start);
+            let makes_sense = slot >= 32
+                && slot.is_multiple_of(16)
+                && pad < GRANULE
+                && pad.is_multiple_of(16)
+                && slots > 0
+                && slots <= SLAB / 32
+                && pad + slot.saturating_mul(slots) <= SLAB.min(end - start)
+                && (granule.records as usize).is_multiple_of(8)
+                && Window::is_own(granule.records as usize);
+            if makes_sense { slots.div_ceil(64) } else { 0 }
+        }
+        Kind::Span => {
+            let makes_sense = granule.first >= start
+                && granule.first < end
+                && granule.first.is_multiple_of(16)
+                && granule.size <= end - granule.first
+                && record_of_span(granule).is_live();
+            usize::from(makes_sense)
+        }
+        _ => 0,
+    }
+}
+
+fn head_tile(granule: &Granule, index: u32, groups: u32) -> Tile {
+    if granule.kind == Kind::Span {
+        return Tile {
+            head: index,
+            groups,
+            slot: 0,
+            magic: 0,
+            pad: 0,
+            slots: 1,
+            kind: TileKind::Span,
+        };
+    }
+    let pad = granule.first - Window::address_of(index);
+    Tile {
+        head: index,
+        groups,
+        slot: granule.slot,
+        magic: ((1u64 << 32) / u64::from(granule.slot / 16) + 1) as u32,
+        pad: (pad / 16) as u16,
+        slots: granule.slots as u16,
+        kind: TileKind::Slab,
+    }
+}
+
+#[inline(always)]
+fn record(granule: &Granule, slot: u32) -> Record {
+    if granule.kind == Kind::Span {
+        return record_of_span(granule);
+    }
+    // SAFETY: `slot` is below the slab's slots, for each of which there is a
+    // record (checked by `group_count`: the array is the warden's metadata).
+    Record(unsafe { &*granule.records.add(slot as usize) }.load(Relaxed))
+}
+
+fn record_of_span(granule: &Granule) -> Record {
+    Record(granule.record.load(Relaxed))
+}
+
+/// The end of the heap block (as asked for) that holds `address`: for stacks
+/// that lie in the heap.
+pub fn block_end(address: usize) -> Option<usize> {
+    let offset = address.wrapping_sub(Window::base());
+    if offset >= Window::extent() {
+        return None;
+    }
+    let here = granule((offset >> 16) as u32);
+    if here.head > (offset >> 16) as u32 {
+        return None;
+    }
+    let head = granule(here.head);
+    match here.kind {
+        Kind::Slab if group_count(head, here.head) > 0 => {
+            let slot = address.checked_sub(head.first)? / head.slot as usize;
+            (slot < head.slots as usize).then(|| {
+                let end = head.first + (slot + 1) * head.slot as usize;
+                end - record(head, slot as u32).slack()
+            })
+        }
+        Kind::Span | Kind::Inside => (head.kind == Kind::Span && group_count(head, here.head) > 0)
+            .then_some(head.first + head.size),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::slab::{CLASSES, SizeClass};
+
+    #[test]
+    fn division_is_exact() {
+        for class in (0..CLASSES as u8).map(SizeClass) {
+            let sixteens = class.slot() as u64 / 16;
+            let magic = u64::from(((1u64 << 32) / sixteens + 1) as u32);
+            for unit in 0..(super::SLAB / 16) as u64 {
+                assert_eq!((unit * magic) >> 32, unit / sixteens);
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Threads, stacks, registers, thread-local storage, foreign memory.
+
+use super::heap::{Hidden, Turn, clean_stack};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// Anonymous (or, with a file, its) memory.
+pub fn map(bytes: usize, flags: i32, file: i32) -> usize {
+    let (flags, access) = (
+        if file < 0 { flags | libc::MAP_ANONYMOUS } else { flags },
+        libc::PROT_READ | libc::PROT_WRITE,
+    );
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file, 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    at as usize
+}
+
+/// A thread that did `prepare` and waits until this is dropped.
+struct Waiting {
+    release: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Waiting {
+    fn start(prepare: impl FnOnce(&mut dyn FnMut()) + Send + 'static) -> Waiting {
+        let (release, wait): (Sender<()>, Receiver<()>) = channel();
+        let (ready, is_ready) = channel();
+        let thread = std::thread::spawn(move || {
+            prepare(&mut || {
+                clean_stack();
+                ready.send(()).unwrap();
+                let _ = wait.recv();
+            });
+        });
+        is_ready.recv().unwrap();
+        Waiting { release: Some(release), thread: Some(thread) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        drop(self.release.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn a_blocked_threads_stack_holds() {
+    let turn = Turn::begin();
+    let block = turn.block(64);
+    let waiting = Waiting::start(move |wait| {
+        let held = std::hint::black_box([block.address()]);
+        wait();
+        std::hint::black_box(held);
+    });
+    assert_eq!(turn.check().counts(), (0, 0, 0));
+    drop(waiting);
+    assert_eq!(turn.check().counts(), (1, 0, 0), "the thread has ended");
+}
+
+#[test]
+fn a_running_threads_register_and_red_zone_hold() {
+    for register in [true, false] {
+        let turn = Turn::begin();
+        let block = turn.block(64);
+        static STOP: AtomicBool = AtomicBool::new(false);
+        static RUNS: AtomicBool = AtomicBool::new(false);
+        STOP.store(false, SeqCst);
+        RUNS.store(false, SeqCst);
+        let thread = std::thread::spawn(move || {
+            clean_stack();
+            unsafe { spin(block, register, STOP.as_ptr(), RUNS.as_ptr()) };
+        });
+        while !RUNS.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        let found = turn.check().counts();
+        STOP.store(true, SeqCst);
+        thread.join().unwrap();
+        assert_eq!(found, (0, 0, 0), "register: {register}");
+        assert_eq!(turn.check().counts(), (1, 0, 0));
+    }
+}
+
+/// Spins with the address in a register only, or 100 bytes below the stack
+/// pointer only.
+#[inline(never)]
+unsafe fn spin(block: Hidden, register: bool, stop: *mut bool, runs: *mut bool) {
+    let veiled = block.veiled();
+    unsafe {
+        std::arch::asm!(
+            "mov {veil}, 0x5555555555555555",
+            "xor {word}, {veil}",
+            "test {register}, {register}",
+            "jnz 2f",
+            "mov [rsp - 104], {word}",
+            "xor {word}, {veil}",
+            "2: mov byte ptr [{runs}], 1",
+            "3: pause",
+            "cmp byte ptr [{stop}], 0",
+            "je 3b",
+            "mov qword ptr [rsp - 104], 0",
+            "xor {word}, {word}",
+            word = inout(reg) veiled => _,
+            veil = out(reg) _,
+            register = in(reg) u64::from(register),
+            stop = in(reg) stop,
+            runs = in(reg) runs,
+        );
+    }
+}
+
+thread_local!(static LOCAL: Cell<usize> = const { Cell::new(0) });
+
+#[test]
+fn thread_local_variables_hold_in_both_kinds_of_thread() {
+    let turn = Turn::begin();
+    let block = turn.block(64);
+    LOCAL.with(|local| block.hold(unsafe { AtomicUsize::from_ptr(local.as_ptr()) }, |at| at));
+    assert_eq!(turn.check().counts(), (0, 0, 0));
+    LOCAL.set(0);
+    let waiting = Waiting::start(move |wait| {
+        LOCAL.set(block.address());
+        wait();
+    });
+    assert_eq!(turn.check().counts(), (0, 0, 0));
+    drop(waiting);
+    assert_eq!(turn.check().counts(), (1, 0, 0));
+}
+
+#[test]
+fn values_of_thread_keys_hold() {
+    let turn = Turn::begin();
+    let block = turn.block(64);
+    let mut keys = [0; 200];
+    keys.iter_mut().for_each(|key| assert_eq!(unsafe { libc::pthread_key_create(key, None) }, 0));
+    for key in [keys[0], keys[199]] {
+        let waiting = Waiting::start(move |wait| {
+            unsafe { libc::pthread_setspecific(key, block.address() as *const _) };
+            wait();
+            unsafe { libc::pthread_setspecific(key, std::ptr::null()) };
+        });
+        assert_eq!(turn.check().counts(), (0, 0, 0));
+        drop(waiting);
+    }
+    assert_eq!(turn.check().counts(), (1, 0, 0));
+    keys.iter().for_each(|&key| assert_eq!(unsafe { libc::pthread_key_delete(key) }, 0));
+}
+
+#[test]
+fn the_result_of_a_finished_thread_waits_for_its_join() {
+    extern "C" fn give(word: *mut libc::c_void) -> *mut libc::c_void {
+        (word as usize ^ 0x5555_5555_5555_5555) as *mut _
+    }
+    let turn = Turn::begin();
+    let block = turn.block(64);
+    let mut thread = 0;
+    let veiled = block.veiled() as *mut _;
+    assert_eq!(unsafe { libc::pthread_create(&mut thread, std::ptr::null(), give, veiled) }, 0);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    clean_stack();
+    assert_eq!(turn.check().counts(), (0, 0, 0));
+    join_and_forget(thread);
+    assert_eq!(turn.check().counts(), (1, 0, 0), "joined: the result was dropped");
+}
+
+#[inline(never)]
+fn join_and_forget(thread: libc::pthread_t) {
+    let mut result = std::ptr::null_mut();
+    assert_eq!(unsafe { libc::pthread_join(thread, &mut result) }, 0);
+    std::hint::black_box(&mut result);
+    result = std::ptr::null_mut();
+    std::hint::black_box(&mut result);
+}
+
+#[test]
+fn a_signal_handler_on_its_own_stack_keeps_both_stacks() {
+    static BLOCKS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    static IN_HANDLER: AtomicBool = AtomicBool::new(false);
+    static LEAVE: AtomicBool = AtomicBool::new(false);
+    extern "C" fn handler(_: i32) {
+        let held = std::hint::black_box([BLOCKS[1].load(SeqCst) ^ 0x5555_5555_5555_5555]);
+        IN_HANDLER.store(true, SeqCst);
+        while !LEAVE.load(SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::hint::black_box(held);
+    }
+    let turn = Turn::begin();
+    let (below, above) = (turn.block(64), turn.block(64));
+    BLOCKS[1].store(above.veiled(), SeqCst);
+    let thread = std::thread::spawn(move || {
+        let bytes = 64 * 1024;
+        let stack = map(bytes, libc::MAP_PRIVATE, -1);
+        let held = std::hint::black_box([below.address()]);
+        unsafe {
+            let alternate = libc::stack_t { ss_sp: stack as *mut _, ss_flags: 0, ss_size: bytes };
+            assert_eq!(libc::sigaltstack(&alternate, std::ptr::null_mut()), 0);
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as *const () as usize;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+            libc::raise(libc::SIGUSR1);
+            let none = libc::stack_t {
+                ss_sp: std::ptr::null_mut(),
+                ss_flags: libc::SS_DISABLE,
+                ss_size: 0,
+            };
+            libc::sigaltstack(&none, std::ptr::null_mut());
+            libc::munmap(stack as *mut _, bytes);
+        }
+        std::hint::black_box(held);
+    });
+    while !IN_HANDLER.load(SeqCst) {
+        std::thread::yield_now();
+    }
+    let found = turn.check().counts();
+    LEAVE.store(true, SeqCst);
+    thread.join().unwrap();
+    assert_eq!(found, (0, 0, 0));
+    assert_eq!(turn.check().counts(), (2, 0, 0));
+}
+
+#[test]
+fn foreign_memory_holds_as_strongly_as_it_is_held() {
+    static HOLDER: AtomicUsize = AtomicUsize::new(0);
+    for flags in [libc::MAP_PRIVATE, libc::MAP_SHARED] {
+        let turn = Turn::begin();
+        let block = turn.block(64);
+        let bytes = 3 << 20;
+        let memory = map(bytes, flags, -1);
+        block.hold(unsafe { &*((memory + (2 << 20)) as *const AtomicUsize) }, |at| at);
+        HOLDER.store(memory, SeqCst);
+        assert_eq!(turn.check().counts(), (0, 0, 0), "a global holds the memory");
+        HOLDER.store(0, SeqCst);
+        let veiled = memory ^ 0x5555_5555_5555_5555;
+        std::hint::black_box(memory);
+        let found = check_foreign(&turn);
+        unsafe { libc::munmap((veiled ^ 0x5555_5555_5555_5555) as *mut _, bytes) };
+        assert!(found == (0, 0, 1) || found == (0, 0, 0), "{found:?}");
+        assert_eq!(turn.check().counts(), (1, 0, 0));
+    }
+}
+
+#[inline(never)]
+fn check_foreign(turn: &Turn) -> (u64, u64, u64) {
+    turn.check().counts()
+}
+
+#[test]
+fn a_thread_that_blocks_all_signals_does_not_stop_the_check() {
+    let turn = Turn::begin();
+    let block = turn.block(64);
+    let waiting = Waiting::start(move |wait| {
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+        }
+        let held = std::hint::black_box([block.address()]);
+        wait();
+        std::hint::black_box(held);
+    });
+    let begun = std::time::Instant::now();
+    let found = turn.check();
+    assert!(begun.elapsed().as_millis() < 1000);
+    assert_eq!(found.summary.silent_threads, 1);
+    assert_eq!(found.summary.outcome, heapwarden::leak::Outcome::Degraded);
+    assert_eq!(found.counts(), (0, 0, 0), "its stack was read all the same");
+    drop(waiting);
+}
+
+#[test]
+fn threads_are_born_and_die_during_checks() {
+    let turn = Turn::begin();
+    let _lost = turn.block(64);
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let makers: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                while !stop.load(SeqCst) {
+                    std::thread::spawn(clean_stack).join().unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        let found = turn.check();
+        assert_eq!(found.counts(), (1, 0, 0));
+    }
+    stop.store(true, SeqCst);
+    makers.into_iter().for_each(|maker| maker.join().unwrap());
+}
