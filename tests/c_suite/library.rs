@@ -144,3 +144,37 @@ fn load_family_functions_do_not_call_each_other() {
     }
     assert!(faults.is_empty(), "{faults:?}");
 }
+
+/// Both Rust parts bring their own copies of Rust's runtime symbols.
+#[test]
+fn load_beside_another_rust_library() {
+    let folder = build::output_dir().join("beside_rust");
+    fs::create_dir_all(&folder).expect("a folder");
+    let rust = "#[unsafe(no_mangle)] pub extern \"C\" fn sum_of_squares(n: u64) -> u64 { \
+        let numbers: Vec<u64> = (0..n).collect(); \
+        let text = numbers.iter().map(|x| format!(\"{}\", x * x)).collect::<Vec<_>>().join(\" \"); \
+        std::thread::spawn(move || text.split(' ').filter_map(|w| w.parse::<u64>().ok()).sum()).join().unwrap() }";
+    let main = "#include <stdio.h>\n#include <stdlib.h>\nunsigned long sum_of_squares(unsigned long);\n\
+        int main(void) { free(malloc(10)); printf(\"%lu\\n\", sum_of_squares(100)); return 0; }\n";
+    fs::write(folder.join("other.rs"), rust).expect("written");
+    fs::write(folder.join("main.c"), main).expect("written");
+    let library = build::static_library().unwrap_or_else(|missing| panic!("{missing}"));
+    let run = |command: &mut Command| {
+        let output = command.current_dir(&folder).output().expect("it starts");
+        assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    run(Command::new(rustc).args(["--edition=2024", "--crate-type=staticlib", "-O", "other.rs", "-o", "libother.a"]));
+    for order in [["libother.a", "HEAPWARDEN"], ["HEAPWARDEN", "libother.a"]] {
+        let mut link = Command::new("cc");
+        link.args(["main.c", "-o", "main"]);
+        for part in order {
+            if part == "HEAPWARDEN" { link.arg(&library) } else { link.arg(part) };
+        }
+        run(link.args(["-lpthread", "-ldl", "-lm"]));
+        let output = run(&mut Command::new(folder.join("main")));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "328350\n");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
