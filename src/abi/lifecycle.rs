@@ -123,6 +123,7 @@ unsafe extern "C" {
 }
 
 extern "C" fn construct() {
+    crate::trace::loader_is_ready();
     ensure_started();
     // SAFETY: functions of ours with the types that libc wants; both may
     // allocate, which works by now.

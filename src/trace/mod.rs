@@ -29,6 +29,7 @@ mod thread;
 pub use crate::units::StackId;
 pub use check::{Comparison, Unwinder, check_against_unwinder};
 pub use module::{ModuleId, ModuleRecord};
+pub use object::loader_is_ready;
 pub use thread::{DEEPEST, Entry, ThreadTrace};
 
 /// How a stack ended.

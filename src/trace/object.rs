@@ -7,6 +7,7 @@
 
 use super::cfi::UnwindSections;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A loaded object, as the loader knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,9 +70,20 @@ fn find_object_function() -> Option<FindObject> {
     unsafe { core::mem::transmute::<usize, Option<FindObject>>(address) }
 }
 
+/// Whether `_dl_find_object` may be called: a static program's first
+/// allocation comes from within its initialisation. The abi's constructor
+/// says so; elsewhere (tests, `cargo add`) code runs only after it.
+static LOADER_READY: AtomicBool = AtomicBool::new(!cfg!(feature = "abi"));
+
+/// From now on the loader's tables are complete.
+pub fn loader_is_ready() {
+    LOADER_READY.store(true, Relaxed);
+}
+
 /// The object whose segments span `address`.
 pub fn find(address: usize) -> Option<Object> {
-    let Some(function) = find_object_function() else { return iterate(address) };
+    let function = find_object_function().filter(|_| LOADER_READY.load(Relaxed));
+    let Some(function) = function else { return iterate(address) };
     let mut found = FoundObject {
         flags: 0,
         map_start: 0,
