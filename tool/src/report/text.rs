@@ -1,0 +1,330 @@
+//! Text: findings like a compiler's diagnostics, with the lines of the source.
+//!
+//! ```text
+//! error[definite]: 42 bytes in 3 blocks are lost
+//!   --> app.c:12:18
+//!    |
+//! 12 |     char *copy = malloc(n);
+//!    |                  ^ allocated here, in copy_name
+//!    = called from main (app.c:30)
+//!    = help: free it before its last pointer is gone
+//! ```
+//!
+//! Where a source is not there, the same is said without the line.
+
+use super::Settings;
+use super::source::Sources;
+use super::words::{age, amount, blocks};
+use crate::record::{Error, Exhaustion, Frame, HiddenLeak, Leak, Record, Warning};
+use crate::sites::{Site, Sites};
+use annotate_snippets::renderer::DEFAULT_TERM_WIDTH;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use anyhow::Result;
+use std::io::Write;
+
+/// Callers listed below a place.
+const CALLERS: usize = 8;
+
+/// One place in a diagnostic: a stack, what happened there, and how strongly
+/// it is marked.
+struct Place<'a> {
+    stack: &'a [Frame],
+    what: String,
+    is_primary: bool,
+}
+
+/// Writes every site, then the sum.
+pub fn write(sites: &Sites, settings: &Settings<'_>, out: &mut dyn Write) -> Result<()> {
+    let mut sources = Sources::new(settings.source_dirs);
+    let width = terminal_size::terminal_size().map_or(DEFAULT_TERM_WIDTH, |(w, _)| w.0.into());
+    let renderer = match settings.is_terminal {
+        true => Renderer::styled().term_width(width.max(40)),
+        false => Renderer::plain(),
+    };
+    for site in &sites.list {
+        let (level, title, places, help) = describe(site);
+        write_diagnostic(&renderer, level, &site.kind, &title, &places, &help, &mut sources, out)?;
+    }
+    write_sum(sites, out)
+}
+
+type Description<'a> = (Level<'static>, String, Vec<Place<'a>>, Vec<String>);
+
+fn describe(site: &Site) -> Description<'_> {
+    match &site.sample.record {
+        Record::Leak(leak) => describe_leak(site, leak),
+        Record::HiddenLeak(leak) => describe_hidden(site, leak),
+        Record::Error(error) => describe_error(site, error),
+        Record::Warning(warning) => describe_warning(site, warning),
+        Record::Exhaustion(out) => describe_exhaustion(out),
+        Record::Summary(_) | Record::Suppression(_) | Record::Notice(_) => {
+            (Level::NOTE, String::new(), Vec::new(), Vec::new())
+        }
+    }
+}
+
+fn describe_leak<'a>(site: &Site, leak: &'a Leak) -> Description<'a> {
+    let sum = format!("{} in {}", amount(site.count.bytes), blocks(site.count.blocks));
+    let (level, title, help) = match site.kind.as_str() {
+        "indirect" => (
+            Level::WARNING,
+            format!("{sum}: held only by lost blocks"),
+            "release the block that holds it properly, and this one goes with it",
+        ),
+        "possible" => (
+            Level::WARNING,
+            format!("{sum}: perhaps lost, only pointers into the middle are left"),
+            "keep a pointer to the block's start until it is freed",
+        ),
+        "reachable" => (
+            Level::NOTE,
+            format!("{sum}: still reachable at the end"),
+            "harmless if it is needed until the end",
+        ),
+        _ => (
+            Level::ERROR,
+            format!("{sum}: lost, no pointer to it is left"),
+            "free it before its last pointer is overwritten or goes out of scope",
+        ),
+    };
+    let mut help = vec![help.to_owned()];
+    if leak.first.size > 0 {
+        help.push(format!(
+            "the first: {}, allocation {}, {} old",
+            amount(leak.first.size),
+            leak.first.sequence,
+            age(leak.first.age_ms)
+        ));
+    }
+    if let Some(held) = leak.holds {
+        help.push(format!("lost with it: {} in {}", amount(held.bytes), blocks(held.blocks)));
+    }
+    let mut places = vec![place(&leak.stack, "allocated here".to_owned(), true)];
+    if let Some(parent) = &leak.parent {
+        let what = format!("the block that holds it ({}) was allocated here", amount(parent.size));
+        places.push(place(&parent.stack, what, false));
+    }
+    if let Some(because) = &leak.lost_because {
+        let what = "lost because the block that held its address was freed here".to_owned();
+        places.push(place(&because.freed.stack, what, false));
+    }
+    (level, title, places, help)
+}
+
+fn describe_hidden<'a>(site: &Site, leak: &'a HiddenLeak) -> Description<'a> {
+    let evidence = &leak.evidence;
+    let mut help = vec![format!(
+        "evidence: grows by {} a second, the oldest block is {} old, {:.0} % were ever freed",
+        amount(evidence.growth_bytes_per_s.unsigned_abs()),
+        age(evidence.oldest_ms),
+        evidence.freed_share * 100.0
+    )];
+    if let Some(idle) = evidence.idle_share {
+        help.push(format!("{:.0} % of its bytes were not touched lately", idle * 100.0));
+    }
+    if let Some(holder) = &evidence.held_by {
+        help.push(format!("held by {holder}"));
+    }
+    let title = format!(
+        "{} in {}: reachable, but nobody seems to need it",
+        amount(site.count.bytes),
+        blocks(site.count.blocks)
+    );
+    (Level::WARNING, title, vec![place(&leak.stack, "allocated here".to_owned(), true)], help)
+}
+
+fn describe_error<'a>(site: &Site, error: &'a Error) -> Description<'a> {
+    let mut title = error.message.clone();
+    if site.findings > 1 {
+        title.push_str(&format!(" ({} times)", site.findings));
+    }
+    let mut places = vec![place(&error.stack, "found here".to_owned(), true)];
+    let mut help = Vec::new();
+    if let Some(block) = &error.block {
+        let by =
+            |number: u64| if number == 0 { String::new() } else { format!(" by thread {number}") };
+        let what =
+            format!("{} allocated here{}", amount(block.size), by(block.allocated.thread.number));
+        places.push(place(&block.allocated.stack, what, false));
+        if let Some(freed) = &block.freed {
+            let what = format!("freed here{}", by(freed.thread.number));
+            places.push(place(&freed.stack, what, false));
+        }
+        let size = i64::try_from(block.size).unwrap_or(i64::MAX);
+        help.push(match block.offset {
+            offset if offset < 0 => format!("{} bytes before the block", offset.unsigned_abs()),
+            offset if offset >= size => format!("{} bytes after the block", offset - size),
+            offset => format!("{offset} bytes into the block"),
+        });
+    }
+    for neighbour in error.neighbours.iter().filter(|neighbour| neighbour.damaged) {
+        let what = format!("the block {} it is damaged too", neighbour.side);
+        places.push(place(&neighbour.stack, what, false));
+    }
+    (Level::ERROR, title, places, help)
+}
+
+fn describe_warning<'a>(site: &Site, warning: &'a Warning) -> Description<'a> {
+    let title = format!("{} was refused, {} time(s)", warning.message, site.count.blocks);
+    (
+        Level::WARNING,
+        title,
+        vec![place(&warning.stack, "asked for here".to_owned(), true)],
+        Vec::new(),
+    )
+}
+
+fn describe_exhaustion(out: &Exhaustion) -> Description<'_> {
+    let title = format!(
+        "out of memory: {} asked for, {} of {} in use (limit by {})",
+        amount(out.requested),
+        amount(out.in_use),
+        amount(out.limit),
+        out.limit_from
+    );
+    let mut places = vec![place(&out.stack, "asked for here".to_owned(), true)];
+    for holder in out.top.iter().take(5) {
+        let what = format!(
+            "{:.0} % of it: {} in {}",
+            holder.share * 100.0,
+            amount(holder.bytes),
+            blocks(holder.blocks)
+        );
+        places.push(place(&holder.stack, what, false));
+    }
+    (Level::ERROR, title, places, Vec::new())
+}
+
+fn place(stack: &[Frame], what: String, is_primary: bool) -> Place<'_> {
+    Place { stack, what, is_primary }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, and each is a thing of its own")]
+fn write_diagnostic(
+    renderer: &Renderer,
+    level: Level<'_>,
+    kind: &str,
+    title: &str,
+    places: &[Place<'_>],
+    help: &[String],
+    sources: &mut Sources<'_>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let (title, kind) = (printable(title), printable(kind));
+    let mut group = Group::with_title(level.primary_title(title).id(kind));
+    for place in places {
+        let Some(shown) = first_with_source(place.stack, sources) else {
+            let path: Vec<String> = place.stack.iter().take(CALLERS).map(described).collect();
+            let path =
+                if path.is_empty() { "an unknown place".to_owned() } else { path.join(" < ") };
+            group =
+                group.element(Level::NOTE.message(printable(&format!("{}: {path}", place.what))));
+            continue;
+        };
+        let frame = &place.stack[shown.index];
+        let label = printable(&format!("{}, in {}", place.what, frame.name()));
+        let kind = if place.is_primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+        group = group.element(
+            Snippet::source(shown.line)
+                .line_start(shown.number)
+                .path(printable(frame.file.as_deref().unwrap_or_default()))
+                .annotation(kind.span(shown.span).label(label)),
+        );
+        let inner: Vec<String> = place.stack[..shown.index].iter().map(described).collect();
+        if !inner.is_empty() {
+            let message = printable(&format!("through {}", inner.join(" < ")));
+            group = group.element(Level::NOTE.message(message));
+        }
+        let callers = &place.stack[shown.index + 1..];
+        if !callers.is_empty() {
+            let mut names: Vec<String> = callers.iter().take(CALLERS).map(described).collect();
+            if callers.len() > CALLERS {
+                names.push(format!("{} more", callers.len() - CALLERS));
+            }
+            let message = printable(&format!("called from {}", names.join(" < ")));
+            group = group.element(Level::NOTE.message(message));
+        }
+    }
+    for line in help {
+        group = group.element(Level::HELP.message(printable(line)));
+    }
+    writeln!(out, "{}\n", renderer.render(&[group]))?;
+    Ok(())
+}
+
+/// A frame whose source line is there.
+struct Shown {
+    index: usize,
+    line: String,
+    number: usize,
+    span: std::ops::Range<usize>,
+}
+
+fn first_with_source(stack: &[Frame], sources: &mut Sources<'_>) -> Option<Shown> {
+    stack.iter().enumerate().find_map(|(index, frame)| {
+        let number = frame.line?;
+        let line = printable(sources.line(frame.file.as_deref()?, number)?);
+        let indent = line.len() - line.trim_start().len();
+        let column = frame.column.map_or(indent, |column| column as usize - 1);
+        let start = if line.is_char_boundary(column) { column.min(line.len()) } else { indent };
+        let word = line[start..].find(|c: char| !c.is_alphanumeric() && c != '_');
+        let end = start + word.unwrap_or(line.len() - start).max(usize::from(start < line.len()));
+        let end = (end..=line.len()).find(|&end| line.is_char_boundary(end))?;
+        Some(Shown { index, line, number: number as usize, span: start..end })
+    })
+}
+
+/// `main (app.c:30)`.
+fn described(frame: &Frame) -> String {
+    match frame.location() {
+        Some(location) => format!("{} ({location})", frame.name()),
+        None => frame.name(),
+    }
+}
+
+/// Without what could drive a terminal; tabs as blanks.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\t' => ' ',
+            letter if letter.is_control() => '\u{fffd}',
+            letter => letter,
+        })
+        .collect()
+}
+
+fn write_sum(sites: &Sites, out: &mut dyn Write) -> Result<()> {
+    for notice in &sites.notices {
+        writeln!(out, "heapwarden: {}", printable(notice))?;
+    }
+    let rows = [
+        ("definitely lost", "definite"),
+        ("indirectly lost", "indirect"),
+        ("possibly lost", "possible"),
+        ("suspected hidden", "hidden"),
+        ("still reachable", "reachable"),
+    ];
+    for (name, kind) in rows {
+        let total = sites.total(kind);
+        if total.blocks > 0 {
+            writeln!(out, "{name:>17}: {} in {}", amount(total.bytes), blocks(total.blocks))?;
+        }
+    }
+    if sites.suppressed.blocks > 0 {
+        let count = sites.suppressed;
+        writeln!(out, "{:>17}: {} in {}", "suppressed", amount(count.bytes), blocks(count.blocks))?;
+    }
+    let errors: u64 = sites
+        .list
+        .iter()
+        .filter(|site| site.group == crate::sites::Group::Error)
+        .map(|site| site.findings)
+        .sum();
+    if errors > 0 {
+        writeln!(out, "{:>17}: {errors}", "errors")?;
+    }
+    if sites.list.is_empty() {
+        writeln!(out, "nothing was found")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Findings of any number of reports, merged by call site.
+//!
+//! Two findings are of one site when kind and call stack are equal. A frame is
+//! equal by function, file and line where those are known, else by build-id
+//! (or module) and offset: never by address, which differs from run to run.
+
+use crate::record::{Count, Frame, Line, Record, Stack};
+use std::collections::HashMap;
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::hash::{Hash, Hasher};
+
+/// Findings of one kind at one call site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// `definite`, `hidden`, `double-free`, `calloc-overflow`, …
+    pub kind: String,
+    /// What it belongs to.
+    pub group: Group,
+    /// The call stack, as the first finding has it.
+    pub stack: Stack,
+    /// Blocks and bytes, all together; errors count 1 block each.
+    pub count: Count,
+    /// Records merged into this one.
+    pub findings: u64,
+    /// The first record.
+    pub sample: Line,
+}
+
+/// Kinds of findings, as formats divide them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    Error,
+    Leak,
+    HiddenLeak,
+    Warning,
+    Exhaustion,
+}
+
+/// All sites of some reports, in the order they were met.
+#[derive(Default)]
+pub struct Sites {
+    pub list: Vec<Site>,
+    by_key: HashMap<u64, usize>,
+    /// Sum of all summaries' suppressed blocks.
+    pub suppressed: Count,
+    /// Lines about heapwarden itself.
+    pub notices: Vec<String>,
+}
+
+impl Sites {
+    /// Adds one record; summaries and notices are no findings.
+    pub fn add(&mut self, line: Line) {
+        let (group, kind, stack, count) = match &line.record {
+            Record::Leak(leak) => {
+                let count = Count { blocks: leak.blocks, bytes: leak.bytes };
+                (Group::Leak, leak.kind.clone(), &leak.stack, count)
+            }
+            Record::HiddenLeak(leak) => {
+                let count = Count { blocks: leak.blocks, bytes: leak.bytes };
+                (Group::HiddenLeak, "hidden".to_owned(), &leak.stack, count)
+            }
+            Record::Error(error) => {
+                let bytes = error.block.as_ref().map_or(0, |block| block.size);
+                (Group::Error, error.kind.clone(), &error.stack, Count { blocks: 1, bytes })
+            }
+            Record::Warning(warning) => {
+                let count = Count { blocks: warning.count, bytes: 0 };
+                (Group::Warning, warning.kind.clone(), &warning.stack, count)
+            }
+            Record::Exhaustion(out) => {
+                let count = Count { blocks: 1, bytes: out.requested };
+                (Group::Exhaustion, "exhaustion".to_owned(), &out.stack, count)
+            }
+            Record::Summary(summary) => {
+                self.suppressed.add(summary.suppressed);
+                return;
+            }
+            Record::Notice(notice) => {
+                if !self.notices.contains(&notice.message) {
+                    self.notices.push(notice.message.clone());
+                }
+                return;
+            }
+            Record::Suppression(_) => return,
+        };
+        let key = key(&kind, stack);
+        match self.by_key.entry(key) {
+            Entry::Occupied(place) => {
+                let site = &mut self.list[*place.get()];
+                site.count.add(count);
+                site.findings += 1;
+            }
+            Entry::Vacant(place) => {
+                place.insert(self.list.len());
+                let stack = stack.clone();
+                self.list.push(Site { kind, group, stack, count, findings: 1, sample: line });
+            }
+        }
+    }
+
+    /// Sorts by what to look at first: errors, then leaks by size.
+    pub fn sort(&mut self) {
+        self.list.sort_by_key(|site| {
+            (site.group, leak_rank(&site.kind), std::cmp::Reverse(site.count.bytes))
+        });
+        self.by_key.clear();
+    }
+
+    /// Blocks and bytes of all sites of `kind`.
+    pub fn total(&self, kind: &str) -> Count {
+        let mut total = Count::default();
+        for site in self.list.iter().filter(|site| site.kind == kind) {
+            total.add(site.count);
+        }
+        total
+    }
+}
+
+/// Definite before indirect before possible before reachable.
+fn leak_rank(kind: &str) -> usize {
+    ["definite", "indirect", "possible", "reachable"]
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(0)
+}
+
+/// A number that is the same for equal sites in every run.
+pub fn key(kind: &str, stack: &[Frame]) -> u64 {
+    // DefaultHasher::new() has fixed keys; the value is only compared within
+    // one run of this tool.
+    let mut hasher = DefaultHasher::new();
+    kind.hash(&mut hasher);
+    for frame in stack {
+        frame_identity(frame).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// What makes two frames the same place in different runs.
+pub fn frame_identity(frame: &Frame) -> (Option<&str>, Option<&str>, Option<u32>, Option<&str>) {
+    match &frame.function {
+        Some(function) if frame.file.is_some() => {
+            (Some(function), frame.file.as_deref(), frame.line, None)
+        }
+        function => (
+            function.as_deref(),
+            frame.build_id.as_deref().or(frame.module.as_deref()),
+            None,
+            frame.offset.as_deref().or(frame.address.as_deref()),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leak(address: &str, line: u32, kind: &str) -> Line {
+        let text = format!(
+            r#"{{"v":1,"type":"leak","pid":1,"time":"t","kind":"{kind}","blocks":2,"bytes":20,
+            "stack":[{{"function":"f","file":"a.c","line":{line},"address":"{address}"}},
+                     {{"module":"/lib/x.so","offset":"0x10","address":"{address}"}}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn equal_sites_of_different_runs_are_one() {
+        let mut sites = Sites::default();
+        for line in [
+            leak("0x1", 5, "definite"),
+            leak("0x2", 5, "definite"),
+            leak("0x1", 6, "definite"),
+            leak("0x1", 5, "possible"),
+        ] {
+            sites.add(line);
+        }
+        sites.sort();
+        let seen: Vec<_> =
+            sites.list.iter().map(|site| (site.count.bytes, site.findings)).collect();
+        assert_eq!(seen, [(40, 2), (20, 1), (20, 1)]);
+        assert_eq!(sites.total("definite"), Count { blocks: 6, bytes: 60 });
+    }
+}
