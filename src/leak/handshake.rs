@@ -14,6 +14,7 @@
 //! deadline; slots are never unmapped, because a late answer may look at one.
 
 use super::registers::{Registers, restorer};
+use super::scratch::note_own;
 use super::tasks;
 use crate::platform::linux::process::{self, KernelAction};
 use crate::platform::linux::syscall::call;
@@ -293,14 +294,9 @@ fn slot_table() -> Result<*mut Slot, OsError> {
         return Ok(old);
     }
     let fresh = Host::map(SLOTS * size_of::<Slot>())?.as_ptr().cast::<Slot>();
+    note_own(fresh as usize, SLOTS * size_of::<Slot>());
     SLOT_TABLE.store(fresh, Release);
     Ok(fresh)
-}
-
-/// Where the slots lie: first address and first address after them.
-pub fn slot_range() -> (usize, usize) {
-    let start = SLOT_TABLE.load(Acquire) as usize;
-    (start, if start == 0 { 0 } else { start + SLOTS * size_of::<Slot>() })
 }
 
 /// Finds a signal that the program leaves alone and puts the handler there,

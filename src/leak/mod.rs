@@ -8,6 +8,8 @@
 //!   mark        two floods: reachable, possible
 //!   lost        definite or indirect: who holds whom
 //!   sites       one record for each kind and call stack
+//!   copy        a forked copy does all that while the program goes on
+//!   known       what an earlier check has found
 //! ```
 //!
 //! Kinds are Valgrind's. A block counts as held by a pointer to its start or,
@@ -22,12 +24,16 @@
 pub mod annotations;
 mod check;
 mod control_block;
+mod copy;
 mod handshake;
 mod heuristics;
+mod kernel;
+mod known;
 mod lost;
 mod mappings;
 mod mark;
 mod modules;
+mod options;
 mod registers;
 mod roots;
 mod scratch;
@@ -35,5 +41,7 @@ mod sites;
 mod tasks;
 mod tiles;
 
-pub use check::{Caller, HeapAccess, LeakOptions, Outcome, Summary, check};
+pub use check::check;
+pub use known::KnownBlocks;
+pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 pub use sites::{BlockSummary, Count, LeakGroup};

@@ -18,11 +18,11 @@
 
 use super::annotations;
 use super::control_block::{self, Layout, Owner, Piece};
-use super::handshake::{Answer, Handshake, slot_range};
+use super::handshake::{Answer, Handshake};
 use super::mappings::{Mapping, Mappings, Use};
 use super::modules::Modules;
 use super::registers::{RED_ZONE, Registers};
-use super::scratch::{Scratch, Table, Zeroed};
+use super::scratch::{Scratch, Table, Zeroed, without_own};
 use crate::memory::Window;
 
 /// What a root is.
@@ -145,7 +145,7 @@ impl<'s> Roots<'s> {
                     slot.task == task && matches!(answer, Answer::Held | Answer::Silent)
                 })
         };
-        roots.add_mappings(modules, &is_held, scratch.range());
+        roots.add_mappings(modules, &is_held);
         roots
     }
 
@@ -262,30 +262,16 @@ impl<'s> Roots<'s> {
         }
     }
 
-    fn add_mappings(
-        &mut self,
-        modules: &Modules<'_>,
-        is_held: &dyn Fn(u32) -> bool,
-        scratch: (usize, usize),
-    ) {
+    fn add_mappings(&mut self, modules: &Modules<'_>, is_held: &dyn Fn(u32) -> bool) {
         let mappings = self.mappings;
-        let slots = slot_range();
-        let overlaps = |mapping: &Mapping, (start, end): (usize, usize)| {
-            mapping.start < end && start < mapping.end
-        };
         for mapping in mappings.as_slice() {
             if mapping.usage != Use::Anonymous || Window::is_own(mapping.start) {
                 continue;
             }
-            if overlaps(mapping, scratch) || overlaps(mapping, slots) {
-                self.add_foreign_around(mapping, scratch, slots);
-                continue;
-            }
             let Some(block) = control_block::at_top_of(mappings, mapping) else {
-                self.foreign.push(Foreign {
-                    start: mapping.start,
-                    end: mapping.end,
-                    is_reached: false,
+                // The kernel merges neighbours, so ours may be a part of it.
+                without_own(mapping.start, mapping.end, |start, end| {
+                    self.foreign.push(Foreign { start, end, is_reached: false });
                 });
                 continue;
             };
@@ -317,28 +303,6 @@ impl<'s> Roots<'s> {
                     });
                 }
             }
-        }
-    }
-
-    /// The kernel merges neighbouring mappings: what lies around ours.
-    fn add_foreign_around(
-        &mut self,
-        mapping: &Mapping,
-        scratch: (usize, usize),
-        slots: (usize, usize),
-    ) {
-        let (first, second) = if scratch.0 < slots.0 { (scratch, slots) } else { (slots, scratch) };
-        let mut from = mapping.start;
-        for (start, end) in [first, second] {
-            if start < mapping.end && from < end {
-                if from < start {
-                    self.foreign.push(Foreign { start: from, end: start, is_reached: false });
-                }
-                from = end;
-            }
-        }
-        if from < mapping.end {
-            self.foreign.push(Foreign { start: from, end: mapping.end, is_reached: false });
         }
     }
 }

@@ -91,24 +91,37 @@ struct Site {
 // discriminant zero is None or Some of integers.
 unsafe impl Zeroed for Site {}
 
+/// What must be shared with the copy that fills the table.
+#[derive(Clone, Copy)]
+struct Header {
+    used: usize,
+    dropped: u64,
+}
+
+// SAFETY: integers.
+unsafe impl Zeroed for Header {}
+
 const SITES: usize = 1 << 16;
 
 /// Bytes of scratch that [`Sites::new`] needs.
-pub const SITES_BYTES: usize = SITES * (size_of::<Site>() + size_of::<u32>()) + 128;
+pub const SITES_BYTES: usize = SITES * (size_of::<Site>() + size_of::<u32>()) + 256;
 
 /// All sites of a check.
 pub struct Sites<'s> {
     table: &'s mut [Site],
     order: &'s mut [u32],
-    used: usize,
-    /// Sites for which there was no room.
-    pub dropped: u64,
+    header: &'s mut [Header],
 }
 
 impl<'s> Sites<'s> {
     /// No sites yet.
     pub fn new(scratch: &'s Scratch) -> Sites<'s> {
-        Sites { table: scratch.take(SITES), order: scratch.take(SITES), used: 0, dropped: 0 }
+        Sites { table: scratch.take(SITES), order: scratch.take(SITES), header: scratch.take(1) }
+    }
+
+    /// Blocks whose site found no room.
+    pub fn dropped(&self) -> u64 {
+        self.header.first().map_or(u64::MAX, |header| header.dropped)
     }
 
     /// Adds a block. `holds` is what only it holds, `parent` what holds it.
@@ -123,7 +136,7 @@ impl<'s> Sites<'s> {
         let stack = block.record.stack();
         let key = u64::from(stack.0) << 8 | (kind as u64) << 2 | u64::from(is_foreign) << 1 | 1;
         let Some(at) = self.find(key) else {
-            self.dropped += 1;
+            self.header.iter_mut().for_each(|header| header.dropped += 1);
             return;
         };
         let site = &mut self.table[at];
@@ -139,8 +152,8 @@ impl<'s> Sites<'s> {
                 holds: Count::default(),
                 parent: parent.as_ref().map(BlockSummary::of),
             };
-            self.order[self.used] = at as u32;
-            self.used += 1;
+            self.order[self.header[0].used] = at as u32;
+            self.header[0].used += 1;
         } else if epoch(block.record.stamp())
             .is_some_and(|epoch| epoch.sequence < site.group.first.sequence)
         {
@@ -153,7 +166,7 @@ impl<'s> Sites<'s> {
 
     fn find(&self, key: u64) -> Option<usize> {
         // Three quarters full at most, so that searches stay short.
-        let is_full = self.used >= self.table.len() / 4 * 3;
+        let is_full = self.header.first()?.used >= self.table.len() / 4 * 3;
         let mask = self.table.len().checked_sub(1)?;
         let mut at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & mask;
         loop {
@@ -168,11 +181,11 @@ impl<'s> Sites<'s> {
     /// All sites, the largest first within each kind.
     pub fn sorted(&mut self) -> impl Iterator<Item = &LeakGroup> {
         let table = &*self.table;
-        let order = &mut self.order[..self.used];
+        let order = &mut self.order[..self.header[0].used];
         order.sort_unstable_by_key(|&at| {
             let group = &table[at as usize].group;
             let bytes = group.count.bytes + group.holds.bytes;
-            (group.kind, core::cmp::Reverse(bytes), group.stack)
+            (group.kind, group.is_foreign, core::cmp::Reverse(bytes), group.stack)
         });
         order.iter().map(|&at| &table[at as usize].group)
     }

@@ -16,9 +16,14 @@ pub struct TaskStatus {
 }
 
 /// Calls `visit` with each thread's id.
-pub fn for_each(mut visit: impl FnMut(u32)) -> Result<(), OsError> {
+pub fn for_each(visit: impl FnMut(u32)) -> Result<(), OsError> {
+    for_each_number(b"/proc/self/task\0", visit)
+}
+
+/// Calls `visit` with each entry of a directory whose name is a number.
+pub fn for_each_number(path: &[u8], mut visit: impl FnMut(u32)) -> Result<(), OsError> {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-    let directory = File::open(b"/proc/self/task\0", flags, 0)?;
+    let directory = File::open(path, flags, 0)?;
     let mut buffer = [0u64; 512];
     loop {
         // SAFETY: the kernel writes at most the buffer's bytes into it.

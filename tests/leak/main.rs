@@ -2,6 +2,7 @@
 //! one place and says what a check must find; each has a twin without it.
 
 mod heap;
+mod live;
 mod roots;
 
 use heap::{Hidden, Turn, record_of};

@@ -294,3 +294,35 @@ fn threads_are_born_and_die_during_checks() {
     stop.store(true, SeqCst);
     makers.into_iter().for_each(|maker| maker.join().unwrap());
 }
+
+#[test]
+fn what_the_kernel_keeps_for_an_event_or_a_timer_holds() {
+    let turn = Turn::begin();
+    let (watched, timed) = (turn.block(64), turn.block(64));
+    let (events, timer) = hand_to_kernel(watched, timed);
+    assert_eq!(turn.check().counts(), (0, 0, 0));
+    unsafe {
+        libc::close(events);
+        libc::timer_delete(timer);
+    }
+    clean_stack();
+    assert_eq!(turn.check().counts(), (2, 0, 0));
+}
+
+#[inline(never)]
+fn hand_to_kernel(watched: Hidden, timed: Hidden) -> (i32, libc::timer_t) {
+    unsafe {
+        let events = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+        let pipe = libc::eventfd(0, 0);
+        let mut event =
+            libc::epoll_event { events: libc::EPOLLIN as u32, u64: watched.address() as u64 };
+        assert_eq!(libc::epoll_ctl(events, libc::EPOLL_CTL_ADD, pipe, &mut event), 0);
+        let mut how: libc::sigevent = std::mem::zeroed();
+        how.sigev_notify = libc::SIGEV_SIGNAL;
+        how.sigev_signo = libc::SIGUSR2;
+        how.sigev_value = libc::sigval { sival_ptr: timed.address() as *mut _ };
+        let mut timer = std::mem::zeroed();
+        assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, &mut how, &mut timer), 0);
+        (events, timer)
+    }
+}

@@ -1,0 +1,198 @@
+//! What a check takes and what it gives.
+
+use super::known::KnownBlocks;
+use super::registers::Registers;
+use super::sites::Count;
+use crate::platform::OsError;
+
+/// What a check needs from the heap above it.
+pub trait HeapAccess {
+    /// Takes all locks of the heap, so that no thread is held inside one.
+    /// `false`: it could not within a short time, and took none.
+    fn lock(&self) -> bool;
+    /// Frees what [`HeapAccess::lock`] took.
+    fn unlock(&self);
+}
+
+/// The frames that count as the program's: those above the place where this
+/// was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub(super) Registers);
+
+impl Caller {
+    /// The function that calls this, and its callers.
+    #[inline(always)]
+    pub fn here() -> Caller {
+        Caller(Registers::here())
+    }
+
+    /// The same caller, with its stack read only from `stack_pointer` on:
+    /// frames below it (of exit, of its handlers) hold nothing of the
+    /// program's.
+    #[must_use]
+    pub fn from_stack_pointer(mut self, stack_pointer: usize) -> Caller {
+        self.0.stack_pointer = stack_pointer;
+        self
+    }
+}
+
+/// Where the heap is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In the process itself, while all other threads are held.
+    InPlace,
+    /// In a forked copy of the process, while the program goes on.
+    Copy,
+}
+
+/// How to check.
+#[derive(Clone, Copy)]
+pub struct LeakOptions<'a> {
+    /// Where to read the heap. A copy that cannot be made is done without.
+    pub place: Place,
+    /// Longest time for which threads are waited for, in nanoseconds.
+    pub deadline_ns: u64,
+    /// Longest time that a copy may take, in nanoseconds.
+    pub copy_limit_ns: u64,
+    /// Whether a copy runs only when nobody else wants the processor.
+    pub is_idle: bool,
+    /// The signal to ask threads with; 0 = one that the program leaves alone.
+    pub signal: i32,
+    /// No signal to threads that are blocked in the kernel: their system call
+    /// is not disturbed, and their registers are not seen.
+    pub quiet: bool,
+    /// Whether reachable blocks become records too.
+    pub show_reachable: bool,
+    /// Whether pointers into a block by a common idiom hold it.
+    pub heuristics: bool,
+    /// Bytes from one candidate word to the next: 8 or 4.
+    pub step: usize,
+    /// Address bits of the program's tagged pointers; `!0` = not tagged.
+    pub pointer_mask: usize,
+    /// Only blocks of epochs that began at this sequence or later: what was
+    /// allocated since a mark. 0 = all.
+    pub since_sequence: u64,
+    /// Only blocks that were lost in that earlier check too.
+    pub only_if_in: Option<&'a KnownBlocks>,
+    /// Only blocks that were not lost in that earlier check.
+    pub only_if_not_in: Option<&'a KnownBlocks>,
+    /// Takes note of all blocks that are lost or possibly lost.
+    pub remember: Option<&'a KnownBlocks>,
+}
+
+impl LeakOptions<'_> {
+    /// The defaults: at exit, in place, everything.
+    pub const DEFAULT: LeakOptions<'static> = LeakOptions {
+        place: Place::InPlace,
+        deadline_ns: 50_000_000,
+        copy_limit_ns: 120_000_000_000,
+        is_idle: true,
+        signal: 0,
+        quiet: false,
+        show_reachable: false,
+        heuristics: true,
+        step: 8,
+        pointer_mask: usize::MAX,
+        since_sequence: 0,
+        only_if_in: None,
+        only_if_not_in: None,
+        remember: None,
+    };
+
+    /// The defaults for a process that goes on.
+    pub const LIVE: LeakOptions<'static> =
+        LeakOptions { place: Place::Copy, ..LeakOptions::DEFAULT };
+}
+
+impl Default for LeakOptions<'_> {
+    fn default() -> Self {
+        LeakOptions::DEFAULT
+    }
+}
+
+/// How a check went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// All threads were held and all memory was read.
+    Complete,
+    /// Some threads did not answer, or something found no room; see the
+    /// summary's counts.
+    Degraded,
+    /// It could not be done.
+    Impossible(Obstacle),
+}
+
+/// Why a check could not be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Obstacle {
+    /// Another check is going on.
+    Busy,
+    /// A lock of the heap was not to be had: a thread died or was interrupted
+    /// inside the heap.
+    HeapLocked,
+    /// No memory, no signal, or no /proc.
+    System(OsError),
+    /// The copy was ended by this signal: by 14 (SIGALRM) or 9 (SIGKILL) it
+    /// took too long or the machine ran out of memory; by any other the heap
+    /// is damaged so that it cannot be read.
+    CopyDied(i32),
+}
+
+/// The result of a check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// How it went.
+    pub outcome: Outcome,
+    /// Where the heap was read.
+    pub place: Place,
+    /// Why there was no copy, where one was asked for.
+    pub no_copy: Option<OsError>,
+    /// No pointer left.
+    pub definite: Count,
+    /// Held only by lost blocks.
+    pub indirect: Count,
+    /// Only interior pointers, or only foreign memory, hold them.
+    pub possible: Count,
+    /// Reachable.
+    pub reachable: Count,
+    /// Threads that did not answer.
+    pub silent_threads: u32,
+    /// Records, roots, mappings or blocks that found no room.
+    pub dropped: u64,
+    /// Granules whose description made no sense.
+    pub damaged: u32,
+    /// For how long other threads were held.
+    pub pause_ns: u64,
+    /// How long marking and classifying took.
+    pub scan_ns: u64,
+    /// The part of it that followed pointers.
+    pub mark_ns: u64,
+    /// Bytes read for pointers.
+    pub bytes_read: u64,
+    /// Milliseconds of the monotonic clock when the heap was looked at.
+    pub now_ms: u64,
+}
+
+impl Summary {
+    pub(super) const EMPTY: Summary = Summary {
+        outcome: Outcome::Complete,
+        place: Place::InPlace,
+        no_copy: None,
+        definite: Count { blocks: 0, bytes: 0 },
+        indirect: Count { blocks: 0, bytes: 0 },
+        possible: Count { blocks: 0, bytes: 0 },
+        reachable: Count { blocks: 0, bytes: 0 },
+        silent_threads: 0,
+        dropped: 0,
+        damaged: 0,
+        pause_ns: 0,
+        scan_ns: 0,
+        mark_ns: 0,
+        bytes_read: 0,
+        now_ms: 0,
+    };
+
+    pub(super) fn impossible(obstacle: Obstacle) -> Summary {
+        Summary { outcome: Outcome::Impossible(obstacle), ..Summary::EMPTY }
+    }
+}
