@@ -110,7 +110,7 @@ fn block_info(block: &Block, address: usize) -> BlockInfo {
             thread: epoch.map_or(ThreadRef::default(), |epoch| thread(epoch.thread)),
             sequence: epoch.map_or(0, |epoch| epoch.sequence),
         },
-        freed: (!block.is_live()).then_some(Event { stack: block.freed_by, ..Event::default() }),
+        freed: (!block.is_live()).then_some(Event { stack: block.freed_by(), ..Event::default() }),
         allocated_again: None,
     }
 }

@@ -18,8 +18,6 @@ pub struct Block {
     pub slot: usize,
     /// Its record as it was read.
     pub record: Record,
-    /// The stack of the free that ended it, if it is over and known.
-    pub freed_by: StackId,
     /// First granule of its slab or span.
     pub(super) granule: *mut Granule,
     /// Number of its slot; 0 in a span.
@@ -30,6 +28,20 @@ impl Block {
     /// Whether the program owns the block.
     pub fn is_live(&self) -> bool {
         self.record.is_live()
+    }
+
+    /// The stack of the free that ended it, if it is over and known. Searches
+    /// the quarantines: for reports, not for walks.
+    pub fn freed_by(&self) -> StackId {
+        match self.record.state() {
+            State::Free => self.record.freed_by(),
+            // SAFETY: the granule was found below the extent.
+            State::Held if self.is_span() => unsafe {
+                StackId((*self.granule).freed_by.load(Relaxed))
+            },
+            State::Held => super::free::freed_by(self.start),
+            _ => StackId::UNKNOWN,
+        }
     }
 
     /// Whether the block is a span: larger than every slot.
@@ -107,11 +119,6 @@ pub(super) unsafe fn slot_block(granule: *mut Granule, index: u32) -> Block {
             size: if known { slot - record.slack().min(slot) } else { 0 },
             slot,
             record,
-            freed_by: match record.state() {
-                State::Free => record.freed_by(),
-                State::Held => super::free::freed_by(start),
-                _ => StackId::UNKNOWN,
-            },
             granule,
             index,
         }
@@ -129,7 +136,6 @@ pub(super) unsafe fn span_block(granule: *mut Granule) -> Block {
             size: (*granule).size,
             slot: end - (*granule).first,
             record: Record((*granule).record.load(Acquire)),
-            freed_by: StackId((*granule).freed_by.load(Relaxed)),
             granule,
             index: 0,
         }
