@@ -27,7 +27,7 @@ BENCH ?=
 bench_runner = cargo run --quiet --package heapwarden-bench --
 
 .PHONY: bench bench-peers bench-programs
-bench:
+bench: library
 	tests/install-programs.sh
 	$(bench_runner) $(BENCH)
 
@@ -35,6 +35,6 @@ bench:
 bench-peers:
 	$(bench_runner) --peers
 
-bench-programs:
+bench-programs: library
 	tests/install-programs.sh
 	$(bench_runner) --set programs $(BENCH)
