@@ -19,6 +19,7 @@ use crate::platform::{Host, Platform};
 use crate::sync::{Guard, Lock, Rank};
 use crate::units::{LeakKinds, StackId, Text};
 use core::fmt::{self, Write};
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Longest time that a record waits for another thread's, milliseconds.
@@ -257,6 +258,8 @@ impl Reporter {
         loop {
             if let Some(guard) = self.state.try_lock() {
                 self.writer.store(thread, Relaxed);
+                process::restore_signals(old_mask | !FAULTS);
+                let guard = ManuallyDrop::new(guard);
                 return Some(Entered { guard, writer: &self.writer, old_mask });
             }
             if waited_ms >= LOCK_PATIENCE_MS {
@@ -274,7 +277,8 @@ impl Reporter {
 /// The program's signals wait meanwhile, so that no handler of it can jump
 /// out of a half-written record; those that a fault raises do not.
 struct Entered<'a> {
-    guard: Guard<'a, State>,
+    /// Given back before `old_mask` is: a guard restores the mask it found.
+    guard: ManuallyDrop<Guard<'a, State>>,
     writer: &'a AtomicU32,
     old_mask: u64,
 }
@@ -295,6 +299,9 @@ impl core::ops::DerefMut for Entered<'_> {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.writer.store(0, Relaxed);
+        // SAFETY: `self` is being dropped, so the guard is used no more and
+        // dropped this once.
+        unsafe { ManuallyDrop::drop(&mut self.guard) };
         process::restore_signals(self.old_mask);
     }
 }

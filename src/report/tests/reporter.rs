@@ -129,3 +129,19 @@ fn a_forked_child_writes_its_own_file() {
     assert_eq!(taken(&path), format!("=={}==heapwarden: parent\n", process::id()));
     assert_eq!(taken(&own.into()), format!("=={child}==heapwarden: child\n"));
 }
+
+/// bash lost its SIGTERM: the lock's guard put the mask back that it had found
+/// after the reporter had put back the program's.
+#[test]
+fn the_programs_signals_are_let_in_again() {
+    let (reporter, path) = reporter("signals", "format=json");
+    let mask = || {
+        let now = crate::platform::linux::process::block_signals();
+        crate::platform::linux::process::restore_signals(now);
+        now
+    };
+    let before = mask();
+    assert_eq!(reporter.leak(&leak()), Outcome::Written);
+    assert_eq!(mask(), before);
+    fs::remove_file(path).unwrap();
+}

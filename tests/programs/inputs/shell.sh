@@ -23,8 +23,8 @@ cat <<HERE | tac
 first $((1 + 1))
 second ${list[0]}
 HERE
-coproc echo from the coprocess
-read -r answer <&"${COPROC[0]}"; echo "$answer"
+coproc { read -r question; echo "answer to $question"; }
+echo hello >&"${COPROC[1]}"; read -r answer <&"${COPROC[0]}"; echo "$answer"
 trap 'echo got the signal' USR1; kill -USR1 $$
 bash -c 'kill -TERM $$'; echo "terminated $?"
 mapfile -t numbers < <(seq 1 1000); echo "${#numbers[@]}"
