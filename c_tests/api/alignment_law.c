@@ -18,7 +18,7 @@ static void posix_law(size_t alignment, int expected) {
     }
 }
 
-/* memalign and aligned_alloc of glibc 2.36 round an odd alignment up. */
+/* memalign of glibc rounds an odd alignment up. */
 static void rounding_law(void *(*function)(size_t, size_t), size_t alignment, size_t multiple) {
     for (size_t size = 0; size < 3000; size += 333) {
         char *block = function(opaque_size(alignment), size);
@@ -36,15 +36,15 @@ int main(void) {
     for (int f = 0; f < 2; f++) {
         for (size_t alignment = 1; alignment <= (size_t)1 << 21; alignment *= 2)
             rounding_law(functions[f], alignment, alignment < 16 ? 16 : alignment);
-        rounding_law(functions[f], 0, 16);
-        rounding_law(functions[f], 3, 16);
-        rounding_law(functions[f], 15, 16);
-        rounding_law(functions[f], 17, 32);
-        rounding_law(functions[f], 48, 64);
-        rounding_law(functions[f], 4097, 8192);
         errno = 0;
         CHECK(functions[f](opaque_size(((size_t)1 << 63) + 1), 10) == NULL && errno == EINVAL);
     }
+    rounding_law(memalign, 0, 16);
+    rounding_law(memalign, 3, 16);
+    rounding_law(memalign, 15, 16);
+    rounding_law(memalign, 17, 32);
+    rounding_law(memalign, 48, 64);
+    rounding_law(memalign, 4097, 8192);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t size = 0; size < 3 * page; size += 777) {
         char *block = valloc(size);
