@@ -10,17 +10,20 @@
 //! (on_exit(3)), registered first, runs last; linked in statically it runs
 //! before the destructors, and ours, the last of them, does the check.
 
+use super::leaks::Verdict;
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
+use super::shim::shim;
 use crate::config::{self, Poison, Sources};
 use crate::heap::{self, Poisoning, Settings};
-use crate::platform::linux::{auxv, process};
+use crate::platform::linux::auxv;
 use crate::platform::{Host, Platform};
 use crate::symbol::NAMES;
+use crate::trace::Entry;
 use crate::units::{MIB, Text};
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt::Write;
 use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicU32,
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -114,7 +117,7 @@ fn program_options() -> &'static [u8] {
 }
 
 unsafe extern "C" {
-    fn on_exit(handler: extern "C" fn(i32, *mut c_void), argument: *mut c_void) -> i32;
+    fn on_exit(handler: unsafe extern "C" fn(i32, *mut c_void), argument: *mut c_void) -> i32;
     fn pthread_atfork(
         prepare: Option<unsafe extern "C" fn()>,
         parent: Option<unsafe extern "C" fn()>,
@@ -129,16 +132,33 @@ extern "C" fn construct() {
     // allocate, which works by now.
     unsafe {
         pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
-        on_exit(at_exit, core::ptr::null_mut());
+        on_exit(heapwarden_at_exit, core::ptr::null_mut());
     }
 }
 
-extern "C" fn destruct() {
+shim! {
+    "heapwarden_destruct"("rdi", "rsi") => destruct;
+    "heapwarden_at_exit"("rdx", "rcx") => at_exit;
+}
+
+unsafe extern "C" fn destruct(sp: usize, fp: usize) {
     DESTRUCTORS_RAN.store(true, Relaxed);
     let status = STATUS.load(Relaxed);
     if status != i32::MIN {
-        finish(status);
+        finish(status, Entry { sp, fp });
     }
+}
+
+unsafe extern "C" fn at_exit(status: i32, _argument: usize, sp: usize, fp: usize) {
+    STATUS.store(status, Relaxed);
+    if DESTRUCTORS_RAN.load(Relaxed) {
+        finish(status, Entry { sp, fp });
+    }
+}
+
+unsafe extern "C" {
+    fn heapwarden_destruct();
+    fn heapwarden_at_exit(status: i32, argument: *mut c_void);
 }
 
 #[used]
@@ -146,29 +166,37 @@ extern "C" fn destruct() {
 static CONSTRUCTOR: extern "C" fn() = construct;
 #[used]
 #[unsafe(link_section = ".fini_array.00000")]
-static DESTRUCTOR: extern "C" fn() = destruct;
-
-extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
-    STATUS.store(status, Relaxed);
-    if DESTRUCTORS_RAN.load(Relaxed) {
-        finish(status);
-    }
-}
+static DESTRUCTOR: unsafe extern "C" fn() = heapwarden_destruct;
 
 /// The last act: checks, reports, and the exit code.
-fn finish(status: i32) {
+fn finish(status: i32, entry: Entry) {
     if FINISHED.swap(true, AcqRel) {
         return;
     }
     let options = OPTIONS_BUFFER.get();
-    let found = super::violations::at_exit();
-    if status == 0 && found && options.exitcode != 0 {
+    heap::check_heap();
+    // A forked child is asked only for what it allocated itself.
+    let since = FORK_SEQUENCE.load(Relaxed);
+    let verdict = match options.detect_leaks {
+        true => super::leaks::check_at_exit(entry, since),
+        false => Verdict::Clean,
+    };
+    let code = match verdict {
+        Verdict::Impossible => IMPOSSIBLE,
+        Verdict::Leaks => options.exitcode as i32,
+        Verdict::Clean if super::violations::count() > 0 => options.exitcode as i32,
+        Verdict::Clean => 0,
+    };
+    if status == 0 && code != 0 && options.exitcode != 0 {
         // Inside exit(), exit() goes on with what is left: libc's own flush
         // of the streams, which takes no lock that a thread may hold.
         // SAFETY: glibc allows it (exit.c runs the remaining handlers).
-        unsafe { libc::exit(options.exitcode as i32) };
+        unsafe { libc::exit(code) };
     }
 }
+
+/// The exit code when the check itself could not be done.
+const IMPOSSIBLE: i32 = 24;
 
 unsafe extern "C" fn before_fork() {
     heap::before_fork();
@@ -182,7 +210,9 @@ unsafe extern "C" fn after_fork_in_parent() {
 unsafe extern "C" fn after_fork_in_child() {
     // SAFETY: libc pairs this with `before_fork`.
     unsafe { heap::after_fork_in_child() };
-    FORKED.store(process::id(), Relaxed);
+    FORK_SEQUENCE.store(heap::mark(), Relaxed);
 }
 
-static FORKED: AtomicU32 = AtomicU32::new(0);
+/// In a forked child, the mark that was set at its birth; 0 in the first
+/// process.
+static FORK_SEQUENCE: AtomicU64 = AtomicU64::new(0);

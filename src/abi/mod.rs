@@ -11,6 +11,7 @@
 
 mod cxx;
 mod glibc;
+mod leaks;
 mod lifecycle;
 mod loader;
 mod malloc;

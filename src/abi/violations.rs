@@ -10,9 +10,9 @@ use crate::report::{BlockInfo, ErrorKind, ErrorReport, Event, Outcome, ThreadRef
 use crate::trace::Entry;
 use crate::units::{Family, Text, ThreadNumber};
 use core::fmt::Write;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static FOUND: AtomicBool = AtomicBool::new(false);
+static FOUND: AtomicU64 = AtomicU64::new(0);
 
 /// The heap's handler: one error record, then abort if it is to be.
 pub(super) fn on_violation(violation: &Violation) {
@@ -56,15 +56,14 @@ pub(super) fn on_violation(violation: &Violation) {
     if outcome == Outcome::Suppressed {
         return;
     }
-    FOUND.store(true, Relaxed);
+    FOUND.fetch_add(1, Relaxed);
     if options.halt_on_error && !kind.is_harmless_alone() {
         process::abort();
     }
 }
 
-/// Whether anything was found so far; at exit, after a last look.
-pub(super) fn at_exit() -> bool {
-    heap::check_heap();
+/// How many misuses were reported so far.
+pub(super) fn count() -> u64 {
     FOUND.load(Relaxed)
 }
 
@@ -83,7 +82,8 @@ fn error_kind(violation: &Violation) -> ErrorKind {
     }
 }
 
-fn thread(number: ThreadNumber) -> ThreadRef {
+/// The thread with this number, as reports name it.
+pub(super) fn thread(number: ThreadNumber) -> ThreadRef {
     let mut os_id = 0;
     heap::for_each_thread(|thread| {
         if thread.number == number && thread.alive {

@@ -40,6 +40,9 @@ pub enum Rank {
     Report,
 }
 
+/// Looks at a held lock before sleeping on it.
+const SPINS: u32 = 100;
+
 /// A value behind a lock.
 pub struct Lock<T> {
     word: AtomicU32,
@@ -61,11 +64,25 @@ impl<T> Lock<T> {
         self.rank
     }
 
-    /// Takes the lock, sleeping while another thread holds it.
+    /// Takes the lock, sleeping while another thread holds it. While asleep
+    /// signals are open: a leak check may need this thread's answer.
     pub fn lock(&self) -> Guard<'_, T> {
-        let signals = process::block_signals();
-        self.acquire();
-        Guard { lock: self, signals }
+        loop {
+            let signals = process::block_signals();
+            for _ in 0..SPINS {
+                if self.word.load(Relaxed) == 0
+                    && self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+                {
+                    return Guard { lock: self, signals };
+                }
+                core::hint::spin_loop();
+            }
+            if self.word.swap(2, Acquire) == 0 {
+                return Guard { lock: self, signals };
+            }
+            process::restore_signals(signals);
+            Host::wait(&self.word, 2, 0);
+        }
     }
 
     /// Takes the lock if it is free.
@@ -82,13 +99,8 @@ impl<T> Lock<T> {
     /// a point that no scope spans. Pair with [`Lock::release`]; the caller
     /// has blocked signals.
     pub fn acquire(&self) {
-        if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
-            return;
-        }
-        for _ in 0..100 {
-            if self.word.load(Relaxed) == 0
-                && self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
-            {
+        for _ in 0..SPINS {
+            if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
                 return;
             }
             core::hint::spin_loop();

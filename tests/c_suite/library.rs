@@ -161,16 +161,31 @@ fn load_beside_another_rust_library() {
     let library = build::static_library().unwrap_or_else(|missing| panic!("{missing}"));
     let run = |command: &mut Command| {
         let output = command.current_dir(&folder).output().expect("it starts");
-        assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{command:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output
     };
     let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
-    run(Command::new(rustc).args(["--edition=2024", "--crate-type=staticlib", "-O", "other.rs", "-o", "libother.a"]));
+    run(Command::new(rustc).args([
+        "--edition=2024",
+        "--crate-type=staticlib",
+        "-O",
+        "other.rs",
+        "-o",
+        "libother.a",
+    ]));
     for order in [["libother.a", "HEAPWARDEN"], ["HEAPWARDEN", "libother.a"]] {
         let mut link = Command::new("cc");
         link.args(["main.c", "-o", "main"]);
         for part in order {
-            if part == "HEAPWARDEN" { link.arg(&library) } else { link.arg(part) };
+            if part == "HEAPWARDEN" {
+                link.arg(&library)
+            } else {
+                link.arg(part)
+            };
         }
         run(link.args(["-lpthread", "-ldl", "-lm"]));
         let output = run(&mut Command::new(folder.join("main")));
