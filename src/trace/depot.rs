@@ -3,15 +3,22 @@
 //! ```text
 //!   root (how the stack ended) ← main ← parse ← node ← caller of malloc
 //!                                                      └ its number is the StackId
-//!   node:  | module 16 : return address 48 | parent 32 | frames to the root 32 |
+//!   node:  | module 16 : return address 48 | parent | first child | sibling | latest child |
 //! ```
 //!
 //! The calling-context tree (Ammons, Ball, Larus, PLDI 1997): a child is a call
 //! made from its parent, so stacks share their outer frames, and a thread that
 //! keeps its last path interns only the frames that are new.
 //!
-//! Invariant: a node never changes once its number was handed out, and its
-//! parent's number is smaller than its own. Readers and writers never wait.
+//! The first few children of a node form a list; those beyond are found by an
+//! index shared by all nodes. Lists, because nodes made together lie together:
+//! the index of a program with many contexts has megabytes, and each look into
+//! it would wait for memory. For the same reason a node remembers the child
+//! that was asked for last.
+//!
+//! Invariant: a node's address and parent never change once its number was
+//! handed out, and its parent's number is smaller than its own. Readers and
+//! writers never wait.
 //! Two threads that intern the same path at once may make it twice when the
 //! index grows meanwhile; both numbers mean the same frames.
 
@@ -22,7 +29,7 @@ use super::tables;
 use crate::units::StackId;
 use core::sync::atomic::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 const ID_BITS: u32 = StackId::BITS;
@@ -45,8 +52,16 @@ const FIRST: u32 = 8;
 struct Node {
     code: AtomicU64,
     parent: AtomicU32,
-    depth: AtomicU32,
+    /// Head of the list of children, or 0.
+    first_child: AtomicU32,
+    /// Next in the parent's list, or 0.
+    sibling: AtomicU32,
+    /// The child that was asked for last, or 0.
+    latest_child: AtomicU32,
 }
+
+/// Children in a node's list; more go to the index.
+const LISTED: usize = 8;
 
 static INDEX: HashTable<AtomicU32> = HashTable::new(1 << 13);
 static NODES: [AtomicPtr<Node>; SEGMENTS] =
@@ -82,11 +97,64 @@ fn word(id: u32, hash: u64) -> u32 {
 /// unknown, and the loss is counted.
 #[inline]
 pub fn intern(parent: StackId, code: CodeAddress) -> StackId {
-    let hash = hash(parent.0, code.0);
-    match INDEX.find((hash >> 8) as usize, |found| is_child(found, hash, parent, code)) {
-        Some(found) => StackId(found & (LIMIT - 1)),
-        None => make(parent, code, hash),
+    let Some(above) = node(parent.0).filter(|_| parent.0 >= FIRST) else {
+        return intern_by_index(parent, code);
+    };
+    let latest = above.latest_child.load(Acquire);
+    if latest != 0 && node(latest).is_some_and(|node| node.code.load(Relaxed) == code.0) {
+        return StackId(latest);
     }
+    let id = intern_by_list(above, parent, code);
+    // Never the parent itself, which stands in when there was no room.
+    if id != parent {
+        above.latest_child.store(id.0, Release);
+    }
+    id
+}
+
+#[inline(never)]
+fn intern_by_list(above: &Node, parent: StackId, code: CodeAddress) -> StackId {
+    let mut first = above.first_child.load(Acquire);
+    loop {
+        let (mut next, mut seen) = (first, 0);
+        while let Some(child) = node(next).filter(|_| next != 0) {
+            if child.code.load(Relaxed) == code.0 {
+                return StackId(next);
+            }
+            seen += 1;
+            if seen == LISTED {
+                return intern_by_index(parent, code);
+            }
+            next = child.sibling.load(Relaxed);
+        }
+        let Some((id, fresh)) = make(parent, code) else { return no_room(parent) };
+        fresh.sibling.store(first, Relaxed);
+        match above.first_child.compare_exchange(first, id, AcqRel, Acquire) {
+            Ok(_) => return StackId(id),
+            // Somebody added a child: perhaps this one. Ours stays unused.
+            Err(now) => first = now,
+        }
+    }
+}
+
+fn intern_by_index(parent: StackId, code: CodeAddress) -> StackId {
+    let hash = hash(parent.0, code.0);
+    let place = (hash >> 8) as usize;
+    let is_it = |found| is_child(found, hash, parent, code);
+    if let Some(found) = INDEX.find(place, is_it) {
+        return StackId(found & (LIMIT - 1));
+    }
+    let Some((id, _)) = make(parent, code) else { return no_room(parent) };
+    // Not in the index (no memory, or it is being moved): still a good number,
+    // only met again under another one.
+    let found = INDEX.insert(place, word(id, hash), is_it, rehash).unwrap_or(id);
+    StackId(found & (LIMIT - 1))
+}
+
+#[cold]
+fn no_room(parent: StackId) -> StackId {
+    DROPPED.fetch_add(1, Relaxed);
+    if parent.0 < FIRST { StackId::UNKNOWN } else { parent }
 }
 
 #[inline]
@@ -99,16 +167,10 @@ fn is_child(found: u32, hash: u64, parent: StackId, code: CodeAddress) -> bool {
     })
 }
 
+/// A new node that nobody else can find yet.
 #[cold]
 #[inline(never)]
-fn make(parent: StackId, code: CodeAddress, hash: u64) -> StackId {
-    try_make(parent, code, hash).unwrap_or_else(|| {
-        DROPPED.fetch_add(1, Relaxed);
-        if parent.0 < FIRST { StackId::UNKNOWN } else { parent }
-    })
-}
-
-fn try_make(parent: StackId, code: CodeAddress, hash: u64) -> Option<StackId> {
+fn make(parent: StackId, code: CodeAddress) -> Option<(u32, &'static Node)> {
     if NEXT.load(Relaxed) >= LIMIT {
         return None;
     }
@@ -130,26 +192,12 @@ fn try_make(parent: StackId, code: CodeAddress, hash: u64) -> Option<StackId> {
     let fresh = node(id)?;
     fresh.code.store(code.0, Relaxed);
     fresh.parent.store(parent.0, Relaxed);
-    fresh.depth.store(depth(parent) + 1, Relaxed);
-    let found = INDEX.insert(
-        (hash >> 8) as usize,
-        word(id, hash),
-        |found| is_child(found, hash, parent, code),
-        rehash,
-    );
-    // Not in the index (no memory, or it is being moved): still a good number,
-    // only met again under another one.
-    Some(StackId(found.unwrap_or(id) & (LIMIT - 1)))
+    Some((id, fresh))
 }
 
 fn rehash(found: u32) -> usize {
     node(found & (LIMIT - 1))
         .map_or(0, |node| (hash(node.parent.load(Relaxed), node.code.load(Relaxed)) >> 8) as usize)
-}
-
-/// Frames from this node to its root; 0 for roots and the unknown stack.
-pub fn depth(id: StackId) -> u32 {
-    if id.0 < FIRST { 0 } else { node(id.0).map_or(0, |node| node.depth.load(Relaxed)) }
 }
 
 /// Visits the frames of a stack, innermost first, until `visit` says `false`;
@@ -233,7 +281,6 @@ mod tests {
             let id = intern(root, code(0x77_0000));
             assert_eq!(walk(id, |_| true), end);
             assert_eq!(walk(id, |_| false), Completeness::Truncated);
-            assert_eq!(depth(id), 1);
         }
         assert_eq!(walk(StackId::UNKNOWN, |_| true), Completeness::Incomplete);
     }

@@ -28,8 +28,10 @@ use crate::units::StackId;
 const RING: u32 = 1 << 15;
 const INDEX_BITS: u32 = 12;
 const INDEX: usize = 1 << INDEX_BITS;
-/// How many words are looked at to tell leaves apart.
-const LEVELS: usize = 8;
+/// How many words are looked at to tell leaves apart, at most.
+const LEVELS: usize = 32;
+/// Checks come in groups of this many; the last is repeated to fill one up.
+const GROUP: usize = 4;
 const HEADER: u32 = 4;
 /// The most checks a leaf has.
 const CHECKS: usize = 512;
@@ -131,24 +133,31 @@ impl Leaf {
         self.header(0) == key.sp as u64
     }
 
-    /// Zero iff the check holds. `key.sp` must be the leaf's.
+    /// The low 48 bits are zero iff the check holds. `key.sp` must be the leaf's.
     #[inline]
     fn differs(check: u64, key: &Key) -> u64 {
         let address = key.sp + (check >> WORD_BITS) as usize * WORD;
         // SAFETY: the leaf was made at this very stack pointer of this thread
         // from words of its own stack, which still reaches that deep.
-        (unsafe { (address as *const u64).read_volatile() } ^ check) << (64 - WORD_BITS)
+        unsafe { (address as *const u64).read_volatile() ^ check }
     }
 
     #[inline]
     fn holds(&self, key: &Key) -> bool {
+        let (groups, _) = self.checks().as_chunks::<GROUP>();
+        let mut all = 0;
+        for group in groups {
+            for &check in group {
+                all |= Self::differs(check, key);
+            }
+        }
         let fp = (self.header(1) ^ key.fp as u64) & self.header(2);
-        self.checks().iter().fold(fp, |all, &check| all | Self::differs(check, key)) == 0
+        all << (64 - WORD_BITS) | fp == 0
     }
 
     /// The offset of the innermost word that is not as it was.
     fn first_difference(&self, key: &Key) -> Option<u16> {
-        let check = self.checks().iter().find(|&&check| Self::differs(check, key) != 0)?;
+        let check = self.checks().iter().find(|&&check| Self::differs(check, key) & LOW != 0)?;
         Some((check >> WORD_BITS) as u16)
     }
 
@@ -258,8 +267,8 @@ impl FrontCache {
             self.ring = tables::map(RING as usize * size_of::<u64>())?.as_ptr().cast();
             self.head = RING + 1;
         }
-        let count = checks.len();
-        if count > CHECKS {
+        let count = checks.len().next_multiple_of(GROUP);
+        if count > CHECKS || count == 0 {
             return None;
         }
         let words = HEADER + count as u32;
@@ -281,11 +290,16 @@ impl FrontCache {
         leaf[2] = if needs_fp { u64::MAX } else { 0 };
         leaf[3] = u64::from(id.0) | (count as u64) << 32;
         let mut fits = true;
-        for (place, check) in leaf[HEADER as usize..].iter_mut().zip(checks.rev()) {
-            let offset = (check.address.wrapping_sub(key.sp) / WORD) as u64;
-            let word = check.word as u64;
-            fits &= offset >> (64 - WORD_BITS) == 0 && word & !LOW == 0;
-            *place = offset << WORD_BITS | word & LOW;
+        let mut last = 0;
+        let mut checks = checks.rev();
+        for place in &mut leaf[HEADER as usize..] {
+            if let Some(check) = checks.next() {
+                let offset = (check.address.wrapping_sub(key.sp) / WORD) as u64;
+                let word = check.word as u64;
+                fits &= offset >> (64 - WORD_BITS) == 0 && word & !LOW == 0;
+                last = offset << WORD_BITS | word & LOW;
+            }
+            *place = last;
         }
         fits.then_some(position)
     }

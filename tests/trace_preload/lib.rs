@@ -153,13 +153,13 @@ fn capture(entry: Entry) {
         return;
     }
     let Some(thread) = thread_trace() else { return };
-    let count = CAPTURES.fetch_add(1, Relaxed);
     let (check, time) = (CHECK.load(Relaxed), TIME.load(Relaxed));
     let depth = DEPTH.load(Relaxed) as u32;
     if check == 0 && time == 0 {
         core::hint::black_box(thread.capture(entry, depth));
         return;
     }
+    let count = CAPTURES.fetch_add(1, Relaxed);
     let start = ticks();
     let id = thread.capture(entry, depth);
     if time != 0 && count % time == 0 {
