@@ -3,6 +3,7 @@
 //! One file a subcommand. Each has an `Args` (what the command line says) and
 //! a `run` (what is done); this file only lists them.
 
+mod diff;
 mod reader;
 mod record;
 mod report;
@@ -28,6 +29,8 @@ enum Command {
     Run(run::Args),
     /// Show what was found, as text or in the form another program reads
     Report(report::Args),
+    /// Show which findings are new, gone, grown or shrunk
+    Diff(diff::Args),
     /// Fill functions, files and lines into a JSON report
     Symbolize(symbolize::Args),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Run(args) => run::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Symbolize(args) => symbolize::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -1,10 +1,15 @@
 //! `heapwarden report FILE… --format`: what was found, in the form its reader
 //! wants. One file a format.
 
+mod csv;
+mod folded;
 mod json;
+mod junit;
+mod pprof;
+mod sarif;
 mod source;
 mod text;
-mod words;
+pub mod words;
 
 use crate::reader::read_all;
 use crate::sites::Sites;
@@ -30,6 +35,19 @@ pub struct Args {
     /// Look for sources here too, when the recorded path is not there
     #[arg(long, value_name = "DIR")]
     source_dir: Vec<PathBuf>,
+    /// What folded stacks count
+    #[arg(long, value_enum, default_value_t = By::Bytes)]
+    by: By,
+    /// Paths in SARIF are relative to this directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    source_root: PathBuf,
+}
+
+/// What a flame graph's widths mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    Bytes,
+    Blocks,
 }
 
 /// A form of output.
@@ -39,6 +57,16 @@ pub enum Format {
     Text,
     /// The records again, merged by call site
     Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// Gzipped protobuf for pprof, Pyroscope, Parca
+    Pprof,
+    /// Folded stacks, for flame graphs
+    Folded,
+    /// JUnit XML, for build servers
+    Junit,
+    /// A table, one row a call site
+    Csv,
 }
 
 /// A report to be written to a file.
@@ -60,15 +88,28 @@ pub struct Settings<'a> {
     pub is_terminal: bool,
     /// More directories with sources.
     pub source_dirs: &'a [PathBuf],
+    /// What flame graphs count.
+    pub by: By,
+    /// Paths below are shown relative to it.
+    pub source_root: &'a Path,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let sites = read_sites(&args.files)?;
-    let settings = Settings { is_terminal: args.output.is_none(), source_dirs: &args.source_dir };
+    let settings = Settings {
+        is_terminal: args.output.is_none(),
+        source_dirs: &args.source_dir,
+        by: args.by,
+        source_root: &args.source_root,
+    };
     match &args.output {
         Some(path) => write_file(&sites, args.format, path, &settings)?,
         None => {
-            let mut out = BufWriter::new(anstream::stdout());
+            // Only text has colours to be taken out again; pprof is no text.
+            let mut out: Box<dyn Write> = match args.format {
+                Format::Text => Box::new(BufWriter::new(anstream::stdout())),
+                _ => Box::new(BufWriter::new(std::io::stdout().lock())),
+            };
             write(&sites, args.format, &settings, &mut out)?;
             out.flush()?;
         }
@@ -82,7 +123,12 @@ pub fn write_outputs(files: &[PathBuf], outputs: &[Output]) -> Result<()> {
         [] => Sites::default(),
         _ => read_sites(files)?,
     };
-    let settings = Settings { is_terminal: false, source_dirs: &[] };
+    let settings = Settings {
+        is_terminal: false,
+        source_dirs: &[],
+        by: By::Bytes,
+        source_root: Path::new("."),
+    };
     for output in outputs {
         if output.path == Path::new("-") {
             let settings = Settings { is_terminal: true, ..settings };
@@ -121,5 +167,10 @@ fn write(
     match format {
         Format::Text => text::write(sites, settings, out),
         Format::Json => json::write(sites, out),
+        Format::Sarif => sarif::write(sites, settings, out),
+        Format::Pprof => pprof::write(sites, out),
+        Format::Folded => folded::write(sites, settings.by, out),
+        Format::Junit => junit::write(sites, out),
+        Format::Csv => csv::write(sites, out),
     }
 }

@@ -4,7 +4,8 @@
 //! equal by function, file and line where those are known, else by build-id
 //! (or module) and offset: never by address, which differs from run to run.
 
-use crate::record::{Count, Frame, Line, Record, Stack};
+use crate::record::{Count, Frame, Line, Record, Stack, base_name};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash, Hasher};
@@ -24,6 +25,56 @@ pub struct Site {
     pub findings: u64,
     /// The first record.
     pub sample: Line,
+}
+
+impl Site {
+    /// What was found, in one line.
+    pub fn title(&self) -> String {
+        let Count { blocks, bytes } = self.count;
+        match &self.sample.record {
+            Record::Leak(_) => match self.kind.as_str() {
+                "definite" => format!("{bytes} bytes in {blocks} block(s) are lost"),
+                "indirect" => format!("{bytes} bytes in {blocks} block(s) are held by lost blocks"),
+                "possible" => format!("{bytes} bytes in {blocks} block(s) are possibly lost"),
+                _ => format!("{bytes} bytes in {blocks} block(s) are still reachable"),
+            },
+            Record::HiddenLeak(_) => {
+                format!("{bytes} bytes in {blocks} block(s) are reachable, but seem not needed")
+            }
+            Record::Error(error) => error.message.clone(),
+            Record::Warning(warning) => {
+                format!("{} was refused, {blocks} time(s)", warning.message)
+            }
+            Record::Exhaustion(out) => format!(
+                "out of memory: {} bytes asked for, {} of {} in use",
+                out.requested, out.in_use, out.limit
+            ),
+            Record::Summary(_) | Record::Suppression(_) | Record::Notice(_) => String::new(),
+        }
+    }
+
+    /// Whether it should fail a build: what is only reachable, refused or
+    /// suspected does not.
+    pub fn is_failure(&self) -> bool {
+        match self.group {
+            Group::Error | Group::Exhaustion => true,
+            Group::Leak => self.kind != "reachable",
+            Group::HiddenLeak | Group::Warning => false,
+        }
+    }
+
+    /// Its name in every run; see [`fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.kind, &self.stack)
+    }
+
+    /// The first frame in code that the user has the source of, else the
+    /// first.
+    pub fn place(&self) -> Option<&Frame> {
+        let is_own =
+            |frame: &&Frame| frame.file.as_ref().is_some_and(|file| !file.starts_with("/usr/"));
+        self.stack.iter().find(is_own).or(self.stack.first())
+    }
 }
 
 /// Kinds of findings, as formats divide them.
@@ -98,6 +149,17 @@ impl Sites {
         }
     }
 
+    /// The sum of what was found, in one line.
+    pub fn sum(&self) -> String {
+        let errors: u64 =
+            self.list.iter().filter(|site| site.group == Group::Error).map(|s| s.findings).sum();
+        let mut leaked = Count::default();
+        for kind in ["definite", "indirect", "possible"] {
+            leaked.add(self.total(kind));
+        }
+        format!("{errors} error(s), {} byte(s) leaked in {} block(s)", leaked.bytes, leaked.blocks)
+    }
+
     /// Sorts by what to look at first: errors, then leaks by size.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|site| {
@@ -134,6 +196,27 @@ pub fn key(kind: &str, stack: &[Frame]) -> u64 {
         frame_identity(frame).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// A name for a site that stays when lines move, machines differ and reports
+/// are made anew: kind and functions, without lines. 32 hexadecimal digits.
+pub fn fingerprint(kind: &str, stack: &[Frame]) -> String {
+    const FRAMES: usize = 12;
+    let mut hasher = Sha256::new();
+    hasher.update(kind);
+    for frame in stack.iter().take(FRAMES) {
+        let place = match (&frame.function, &frame.file) {
+            (Some(function), file) => {
+                format!("\n{function} {}", base_name(file.as_deref().unwrap_or_default()))
+            }
+            (None, _) => {
+                let file = frame.build_id.as_deref().or(frame.module.as_deref());
+                format!("\n{}+{}", file.unwrap_or_default(), frame.offset.as_deref().unwrap_or("?"))
+            }
+        };
+        hasher.update(place);
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What makes two frames the same place in different runs.
