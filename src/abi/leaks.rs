@@ -54,6 +54,18 @@ pub(super) fn check_at_exit(entry: Entry, since_sequence: u64) -> Verdict {
     check(&caller, &leak_options)
 }
 
+/// A check of the running process, for the functions of the program's own.
+pub(super) fn check_live(caller: &Caller, leak_options: LeakOptions<'_>) -> Verdict {
+    let options = OPTIONS_BUFFER.get();
+    let leak_options = LeakOptions {
+        show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
+        quiet: options.quiet,
+        step: if options.use_unaligned { 4 } else { 8 },
+        ..leak_options
+    };
+    check(caller, &leak_options)
+}
+
 /// Where the stack of a program that returned from main ends: main's frame is
 /// gone, and what it left lies below. `None` when exit was called from within
 /// the program, whose frames are all alive.

@@ -36,6 +36,24 @@ static FINISHED: AtomicBool = AtomicBool::new(false);
 static DESTRUCTORS_RAN: AtomicBool = AtomicBool::new(false);
 static STATUS: AtomicI32 = AtomicI32::new(i32::MIN);
 
+/// The text that a function of the program's returns, if the program has it:
+/// a weak symbol without arguments.
+macro_rules! program_text {
+    ($name:literal) => {{
+        let function: usize;
+        // SAFETY: loads the address of a weak symbol, 0 where nobody defines it.
+        unsafe {
+            core::arch::asm!(
+                concat!(".weak ", $name),
+                concat!("mov {function}, qword ptr [rip + ", $name, "@GOTPCREL]"),
+                function = out(reg) function,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+        text_of(function)
+    }};
+}
+
 /// Reads the options before the first allocation; later calls cost a load.
 #[inline]
 pub(super) fn ensure_started() {
@@ -59,8 +77,11 @@ fn start() {
     };
     // SAFETY: the exchange above made this the one thread that starts.
     let options = unsafe { OPTIONS_BUFFER.fill() };
-    let sources =
-        Sources { program: program_options(), environment: environment.unwrap_or(b""), secure };
+    let sources = Sources {
+        program: program_text!("heapwarden_default_options"),
+        environment: environment.unwrap_or(b""),
+        secure,
+    };
     let mut warnings = [0u8; 4096];
     let mut text = Text::new(&mut warnings);
     config::load(options, sources, &mut |warning| {
@@ -81,6 +102,8 @@ fn start() {
     PHASE.store(STARTED, Release);
     NAMES.configure(options.symbolize, options.symbolize_timeout_s);
     REPORTER.configure(options);
+    REPORTER.add_suppressions(program_text!("heapwarden_default_suppressions"));
+    REPORTER.add_suppressions(program_text!("__lsan_default_suppressions"));
     for line in text.as_str().lines() {
         REPORTER.notice(format_args!("{line}"));
     }
@@ -92,18 +115,7 @@ fn start() {
     }
 }
 
-/// What the program's `heapwarden_default_options()` returns, if it has one.
-fn program_options() -> &'static [u8] {
-    let function: usize;
-    // SAFETY: loads the address of a weak symbol, 0 where nobody defines it.
-    unsafe {
-        core::arch::asm!(
-            ".weak heapwarden_default_options",
-            "mov {function}, qword ptr [rip + heapwarden_default_options@GOTPCREL]",
-            function = out(reg) function,
-            options(nostack, readonly, preserves_flags),
-        );
-    }
+fn text_of(function: usize) -> &'static [u8] {
     if function == 0 {
         return b"";
     }
@@ -191,6 +203,17 @@ fn finish(status: i32, entry: Entry) {
         // Inside exit(), exit() goes on with what is left: libc's own flush
         // of the streams, which takes no lock that a thread may hold.
         // SAFETY: glibc allows it (exit.c runs the remaining handlers).
+        unsafe { libc::exit(code) };
+    }
+}
+
+/// After a check that the program asked for as its last: none at exit, and
+/// the end now if leaks were found.
+pub(super) fn check_now_instead_of_at_exit(verdict: Verdict) {
+    FINISHED.store(true, Relaxed);
+    let code = OPTIONS_BUFFER.get().exitcode as i32;
+    if verdict == Verdict::Leaks && code != 0 {
+        // SAFETY: the program asked for it (lsan_interface.h).
         unsafe { libc::exit(code) };
     }
 }

@@ -15,6 +15,8 @@ mod leaks;
 mod lifecycle;
 mod loader;
 mod malloc;
+#[allow(non_camel_case_types)] // C's names
+pub mod own;
 mod posix;
 mod runtime;
 mod shim;

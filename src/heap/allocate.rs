@@ -3,7 +3,7 @@
 use super::central::{self, Entered};
 use super::settings::{FILL_BYTE, mode};
 use super::thread_heap::{ThreadHeap, current};
-use super::{crime, refill, span};
+use super::{crime, judge, refill, span};
 use crate::guard::{self, Pattern, Tier};
 use crate::ledger::Record;
 use crate::memory::{Granule, NO_SLOT, Window};
@@ -89,6 +89,9 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
     let Some(mut entered) = central::enter() else { return null_mut() };
     let stack = entered.capture(entry);
     let start = place(&mut entered, request, stack);
+    if start != 0 && entered.modes.load(Relaxed) & mode::IGNORE != 0 {
+        judge::ignore(start);
+    }
     drop(entered);
     start as *mut u8
 }
@@ -205,4 +208,16 @@ pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
             at += 8;
         }
     }
+}
+
+/// Opens (or closes) a scope in which blocks of the calling thread are born
+/// ignored by leak checks. Scopes nest; closing without one open does nothing.
+pub fn ignore_scope(open: bool) {
+    let Some(mut heap) = central::enter() else { return };
+    heap.ignore_depth = match open {
+        true => heap.ignore_depth.saturating_add(1),
+        false => heap.ignore_depth.saturating_sub(1),
+    };
+    let modes = heap.modes.load(Relaxed) & !mode::IGNORE;
+    heap.modes.store(if heap.ignore_depth > 0 { modes | mode::IGNORE } else { modes }, Relaxed);
 }

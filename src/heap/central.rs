@@ -9,6 +9,7 @@
 //! Invariant: heaps are never freed and the list only grows, so walking it
 //! needs no lock.
 
+use super::settings::mode;
 use super::thread_heap::{ThreadHeap, current, no_slab};
 use super::{free, refill, settings};
 use crate::ledger::{self, Record};
@@ -228,7 +229,9 @@ pub(super) fn for_each_heap(visit: impl FnMut(&'static ThreadHeap)) {
 /// Tells every heap which modes are on.
 pub(super) fn spread_modes() {
     let modes = settings::modes();
-    heaps().for_each(|heap| heap.modes.store(modes, Relaxed));
+    heaps().for_each(|heap| {
+        heap.modes.store(heap.modes.load(Relaxed) & mode::IGNORE | modes, Relaxed);
+    });
 }
 
 /// What is known of a thread that has a heap.
@@ -408,7 +411,8 @@ pub fn trim() -> bool {
 /// returned millisecond of the monotonic clock, and the sequence reached.
 pub fn mark() -> u64 {
     let _threads = THREADS.lock();
-    let sequence = heaps().fold(0, |sum, heap| sum + heap.allocations.load(Relaxed)) + 1;
+    let made = heaps().fold(0, |sum, heap| sum + heap.allocations.load(Relaxed));
+    let sequence = SEQUENCE.load(Relaxed).max(made) + 1;
     SEQUENCE.fetch_max(sequence, Relaxed);
     for heap in heaps() {
         let stamp = ledger::new_epoch(heap.number, sequence);

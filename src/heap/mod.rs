@@ -28,6 +28,7 @@ mod settings;
 mod span;
 mod thread_heap;
 
+pub use allocate::ignore_scope;
 pub use allocate::{Request, general as allocate_general, try_allocate};
 pub use central::{
     Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
@@ -36,7 +37,7 @@ pub use central::{
 pub use check::{check_block, check_heap};
 pub use crime::{on_violation, set_violation_handler};
 pub use free::{general as free_general, try_free};
-pub use judge::{Block, Found, judge, locate};
+pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use resize::{resize, usable_size};
 pub use settings::{Poisoning, Settings, configure, settings};
 pub use span::{Tombstone, tombstone};

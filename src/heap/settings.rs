@@ -42,6 +42,8 @@ pub mod mode {
     /// Allocations fail on purpose, or are watched one by one.
     #[allow(dead_code)]
     pub const WATCH: u8 = 8;
+    /// Blocks of this thread are ignored by leak checks (a thread's own bit).
+    pub const IGNORE: u8 = 16;
 }
 
 static DEPTH: AtomicU32 = AtomicU32::new(32);

@@ -28,6 +28,8 @@ pub struct ThreadHeap {
     /// Times the thread's exit was announced (pthread key destructors).
     pub(super) exit_rounds: u8,
     pub(super) is_fallback: bool,
+    /// Scopes open in which new blocks are ignored by leak checks.
+    pub(super) ignore_depth: u16,
     /// Slabs whose `remote` list became non-empty: index + 1 of the first.
     pub(super) remote_slabs: AtomicU32,
     /// The record word of a block born now: stamp, malloc, live.
