@@ -22,7 +22,7 @@ use super::render::Pen;
 use super::text_stack::{WHOLE, write_by, write_site, write_stack};
 use super::totals::*;
 use super::words::{Age, Amount, Printable, Share};
-use crate::units::{Family, LeakKind};
+use crate::units::{Family, LeakKind, StackId};
 use core::fmt::Write;
 
 /// Functions shown of each holder in an exhaustion report.
@@ -67,15 +67,15 @@ fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak) {
     let which = if leak.blocks == 1 { "It is" } else { "The first is" };
     let _ = write!(
         pen.out,
-        "  {which} {} at {:#x}, {} old",
+        "  {which} {} at {:#x}, allocated {} ago",
         Amount(first.size as u64),
         first.address,
         Age(first.age_ms)
     );
+    write_by(pen, " by", leak.thread);
     if first.sequence > 0 {
-        let _ = write!(pen.out, ", allocation {}", first.sequence);
+        let _ = write!(pen.out, " as allocation {}", first.sequence);
     }
-    write_by(pen, " of", leak.thread);
     line!(pen, ".");
     match leak.kind {
         LeakKind::Possible => {
@@ -147,9 +147,14 @@ fn write_error(pen: &mut Pen<'_, '_>, error: &ErrorReport<'_>) {
     line!(pen, "=================================================================");
     line!(pen, "=={}==ERROR: heapwarden: {kind} on address {:#x}", pen.context.pid, error.address);
     let _ = write!(pen.out, "{}", Printable(error.message.as_bytes()));
-    write_by(pen, ", found in", error.thread);
-    line!(pen, " here:");
-    write_stack(pen, error.stack, WHOLE);
+    if error.stack == StackId::UNKNOWN {
+        // A check found the damage; who did it is gone.
+        line!(pen, "; found by a check of the heap.");
+    } else {
+        write_by(pen, ", found in", error.thread);
+        line!(pen, " here:");
+        write_stack(pen, error.stack, WHOLE);
+    }
     line!(pen, "");
     if let Some(block) = error.block {
         write_block(pen, error, &block);
@@ -178,10 +183,19 @@ fn write_error(pen: &mut Pen<'_, '_>, error: &ErrorReport<'_>) {
     }
     line!(pen, "What to do: {}.", advice(error.kind));
     let _ = write!(pen.out, "SUMMARY: heapwarden: {kind}");
-    write_site(pen, error.stack);
+    write_site(pen, best_site(error));
     line!(pen, "");
     if pen.context.is_fatal && !error.kind.is_harmless_alone() {
         line!(pen, "=={}==ABORTING", pen.context.pid);
+    }
+}
+
+/// The stack that tells most about the error, for its one-line summary.
+fn best_site(error: &ErrorReport<'_>) -> StackId {
+    let of_block = |block: BlockInfo| block.freed.unwrap_or(block.allocated).stack;
+    match error.stack {
+        StackId::UNKNOWN => error.block.map_or(StackId::UNKNOWN, of_block),
+        stack => stack,
     }
 }
 

@@ -30,7 +30,13 @@ pub fn write_stack(pen: &mut Pen<'_, '_>, stack: StackId, limit: usize) {
         return;
     }
     let mut number = 0;
+    // What called main is the same in every program (JSON has it).
+    let mut is_below_main = false;
     let LeftOut { frames, end } = pen.for_each_frame(stack, limit, |out, shown| {
+        if is_below_main {
+            return;
+        }
+        is_below_main = shown.frame.function == Some(b"main");
         let _ = write!(out, "    #{number} {:#x}", shown.address);
         number += 1;
         if let Some(function) = shown.frame.function {
@@ -40,10 +46,10 @@ pub fn write_stack(pen: &mut Pen<'_, '_>, stack: StackId, limit: usize) {
         write_place(out, shown);
         let _ = writeln!(out);
     });
-    if frames > 0 && limit == WHOLE {
+    if frames > 0 && limit == WHOLE && !is_below_main {
         let _ = writeln!(pen.out, "    ({frames} outer frames left out)");
     }
-    if end == End::Broken {
+    if end == End::Broken && !is_below_main {
         let _ = writeln!(pen.out, "    (the callers beyond are not known)");
     }
 }

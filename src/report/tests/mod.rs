@@ -44,7 +44,11 @@ impl Names for TestNames {
             }
             2 => {}
             other => visit(&Frame {
-                function: Some(if other == 1 { b"main" } else { b"outer" }),
+                function: Some(match other {
+                    1 => b"caller",
+                    _ if code.address == 0x9006 => b"main",
+                    _ => b"outer",
+                }),
                 ..Frame::default()
             }),
         }
@@ -166,7 +170,7 @@ fn leaks_have_the_line_shapes_that_tools_parse() {
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("Direct leak of 42 byte(s) in 3 object(s) allocated from:"));
     assert_eq!(lines.next(), Some("    #0 0x4000 in copy_name /src/a \"b\"\u{fffd}.c:12:7"));
-    assert_eq!(lines.nth(1).unwrap().split(" (").next(), Some("    #2 0x4001 in main"));
+    assert_eq!(lines.nth(1).unwrap().split(" (").next(), Some("    #2 0x4001 in caller"));
     assert_eq!(
         lines.next(),
         Some("    #3 0x4002 (/usr/bin/app\\u{1b}[31m+0x3f02) (BuildId: ab01)")
@@ -174,6 +178,23 @@ fn leaks_have_the_line_shapes_that_tools_parse() {
     let indirect = Leak { kind: LeakKind::Indirect, ..leak() };
     let text = rendered(Record::Leak(&indirect), Form::Text);
     assert!(text.starts_with("Indirect leak of 42 byte(s) in 3 object(s) allocated from:\n"));
+}
+
+#[test]
+fn text_stops_at_main_and_json_goes_on() {
+    let deep = Leak { stack: StackId(9), ..leak() };
+    let text = rendered(Record::Leak(&deep), Form::Text);
+    assert!(text.contains("#7 0x9006 in main (") && !text.contains("#8 "), "{text}");
+    assert!(rendered(Record::Leak(&deep), Form::Json).contains("0x9008"));
+}
+
+#[test]
+fn damage_found_by_a_check_points_to_the_block_not_to_the_check() {
+    let found = ErrorReport { stack: StackId::UNKNOWN, ..overflow(&[]) };
+    let text = rendered(Record::Error(&found), Form::Text);
+    assert!(text.contains("past the end of the block; found by a check of the heap.\n"), "{text}");
+    assert!(!text.contains("is not known"));
+    assert!(text.contains("SUMMARY: heapwarden: heap-buffer-overflow /src/a"), "the free's place");
 }
 
 #[test]

@@ -89,12 +89,12 @@ fn describe_leak<'a>(site: &Site, leak: &'a Leak) -> Description<'a> {
     };
     let mut help = vec![help.to_owned()];
     if leak.first.size > 0 {
-        help.push(format!(
-            "the first: {}, allocation {}, {} old",
-            amount(leak.first.size),
-            leak.first.sequence,
-            age(leak.first.age_ms)
-        ));
+        let which = match leak.first.sequence {
+            0 => String::new(),
+            number => format!("allocation {number}, "),
+        };
+        let (size, old) = (amount(leak.first.size), age(leak.first.age_ms));
+        help.push(format!("the first: {size}, {which}{old} old"));
     }
     if let Some(held) = leak.holds {
         help.push(format!("lost with it: {} in {}", amount(held.bytes), blocks(held.blocks)));
@@ -214,7 +214,8 @@ fn write_diagnostic(
     let mut group = Group::with_title(level.primary_title(title).id(kind));
     for place in places {
         let Some(shown) = first_with_source(place.stack, sources) else {
-            let path: Vec<String> = place.stack.iter().take(CALLERS).map(described).collect();
+            let path: Vec<String> =
+                up_to_main(place.stack).iter().take(CALLERS).map(described).collect();
             let path =
                 if path.is_empty() { "an unknown place".to_owned() } else { path.join(" < ") };
             group =
@@ -235,7 +236,7 @@ fn write_diagnostic(
             let message = printable(&format!("through {}", inner.join(" < ")));
             group = group.element(Level::NOTE.message(message));
         }
-        let callers = &place.stack[shown.index + 1..];
+        let callers = up_to_main(&place.stack[shown.index..]).get(1..).unwrap_or_default();
         if !callers.is_empty() {
             let mut names: Vec<String> = callers.iter().take(CALLERS).map(described).collect();
             if callers.len() > CALLERS {
@@ -250,6 +251,12 @@ fn write_diagnostic(
     }
     writeln!(out, "{}\n", renderer.render(&[group]))?;
     Ok(())
+}
+
+/// A stack without what called main: that is the same in every program.
+fn up_to_main(stack: &[Frame]) -> &[Frame] {
+    let main = stack.iter().rposition(|frame| frame.function.as_deref() == Some("main"));
+    main.map_or(stack, |main| &stack[..=main])
 }
 
 /// A frame whose source line is there.
