@@ -2,16 +2,13 @@
 
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use crate::heap;
-use crate::leak::{self, Caller, HeapAccess, LeakGroup, LeakOptions, Obstacle, Outcome};
+use crate::leak::{
+    self, Caller, HeapAccess, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome, RootKind, RootKinds,
+};
 use crate::memory;
-use crate::platform::{Host, Platform};
 use crate::report::{self, BlockRef, Cost, Count, Dropped, FirstBlock, Leak};
 use crate::trace::{self, Entry};
 use crate::units::{LeakKind, LeakKinds, ThreadNumber};
-use core::mem::MaybeUninit;
-
-/// Groups that one check reports; more are counted, not listed.
-const GROUPS: usize = 8192;
 
 /// What a check means for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,96 +36,37 @@ impl HeapAccess for Access {
 
 /// The check at exit. `entry` is where libc called our exit hook.
 pub(super) fn check_at_exit(entry: Entry, since_sequence: u64) -> Verdict {
-    let mut caller = Caller::here();
-    if let Some(stack_pointer) = after_main(entry) {
-        caller = caller.from_stack_pointer(stack_pointer);
-    }
-    let options = OPTIONS_BUFFER.get();
-    let leak_options = LeakOptions {
-        show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
-        quiet: options.quiet,
-        step: if options.use_unaligned { 4 } else { 8 },
-        since_sequence,
-        ..LeakOptions::DEFAULT
-    };
-    check(&caller, &leak_options)
+    let caller = Caller::here().from_stack_pointer(programs_frames(entry));
+    check(&caller, &with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT }))
 }
 
 /// A check of the running process, for the functions of the program's own.
 pub(super) fn check_live(caller: &Caller, leak_options: LeakOptions<'_>) -> Verdict {
-    let options = OPTIONS_BUFFER.get();
-    let leak_options = LeakOptions {
-        show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
-        quiet: options.quiet,
-        step: if options.use_unaligned { 4 } else { 8 },
-        ..leak_options
-    };
-    check(caller, &leak_options)
+    check(caller, &with_options(leak_options))
 }
 
-/// Where the stack of a program that returned from main ends: main's frame is
-/// gone, and what it left lies below. `None` when exit was called from within
-/// the program, whose frames are all alive.
-fn after_main(entry: Entry) -> Option<usize> {
-    let stack = heap::capture(entry);
-    let mut frames = [0; 16];
-    let (count, _) = trace::frames(stack, &mut frames);
-    let exit = libc::exit as *const () as usize;
-    let inside = |address: &usize| address.wrapping_sub(exit) < 64;
-    let position = frames[..count].iter().position(inside)?;
-    let after_exit = *frames.get(position + 1).filter(|_| position + 1 < count)?;
-    let (own, _) = trace::module_of(exit)?;
-    let (caller, _) = trace::module_of(after_exit)?;
-    if own != caller {
-        return None;
+/// The same, as the options say.
+fn with_options(leak_options: LeakOptions<'_>) -> LeakOptions<'_> {
+    let options = OPTIONS_BUFFER.get();
+    LeakOptions {
+        show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
+        quiet: options.quiet,
+        step: if options.use_unaligned { 1 } else { 8 },
+        roots: RootKinds::ALL
+            .only_if(options.use_globals, RootKind::Global)
+            .only_if(options.use_stacks, RootKind::Stack)
+            .only_if(options.use_registers, RootKind::Registers)
+            .only_if(options.use_tls, RootKind::ThreadLocal)
+            .only_if(options.use_root_regions, RootKind::Region),
+        ..leak_options
     }
-    // The slots that hold the return addresses, in this order, from the hook's.
-    let mut slot = entry.sp;
-    for &address in &frames[1..=position + 1] {
-        let end = slot + 4096;
-        loop {
-            slot += 8;
-            if slot >= end {
-                return None;
-            }
-            // SAFETY: the hook's own stack, which goes on at least to the
-            // frames that the walk has just read.
-            if unsafe { (slot as *const usize).read() } == address {
-                break;
-            }
-        }
-    }
-    Some(slot)
 }
 
 fn check(caller: &Caller, options: &LeakOptions<'_>) -> Verdict {
-    let bytes = GROUPS * size_of::<LeakGroup>();
-    let Ok(room) = Host::map(bytes) else {
-        REPORTER
-            .notice(format_args!("the leak check could not be done: no memory for its results"));
-        return Verdict::Impossible;
-    };
-    // SAFETY: a fresh mapping of that many bytes, which nobody else knows.
-    let groups = unsafe {
-        core::slice::from_raw_parts_mut(room.cast::<MaybeUninit<LeakGroup>>().as_ptr(), GROUPS)
-    };
-    let (mut count, mut unlisted) = (0, 0);
-    let summary = leak::check(&Access, caller, options, &mut |group| match groups.get_mut(count) {
-        Some(place) => {
-            place.write(*group);
-            count += 1;
-        }
-        None => unlisted += 1,
+    let mut verdict = Verdict::Clean;
+    let summary = leak::check(&Access, caller, options, &mut |leaks, summary| {
+        verdict = tell(leaks, summary);
     });
-    // SAFETY: the first `count` were written above.
-    let groups = unsafe { core::slice::from_raw_parts(groups.as_ptr().cast::<LeakGroup>(), count) };
-    let verdict = tell(groups, unlisted, &summary);
-    // SAFETY: mapped above; `groups` is not used any more.
-    let _ = unsafe { Host::unmap(room.as_ptr() as usize, bytes) };
-    verdict
-}
-
-fn tell(groups: &[LeakGroup], unlisted: u64, summary: &leak::Summary) -> Verdict {
     if let Outcome::Impossible(obstacle) = summary.outcome {
         let why = match obstacle {
             Obstacle::Busy => "another check is going on",
@@ -141,8 +79,12 @@ fn tell(groups: &[LeakGroup], unlisted: u64, summary: &leak::Summary) -> Verdict
         REPORTER.notice(format_args!("the leak check could not be done: {why} ({obstacle:?})"));
         return Verdict::Impossible;
     }
+    verdict
+}
+
+fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     let counted = OPTIONS_BUFFER.get().errors_for_leak_kinds;
-    REPORTER.prepare(&mut groups.iter().map(|group| group.stack));
+    REPORTER.prepare(&mut leaks.iter().map(|group| group.stack));
     let mut totals = report::Summary {
         reachable: Count { blocks: summary.reachable.blocks, bytes: summary.reachable.bytes },
         errors: super::violations::count(),
@@ -153,14 +95,14 @@ fn tell(groups: &[LeakGroup], unlisted: u64, summary: &leak::Summary) -> Verdict
         },
         dropped: Dropped {
             stacks: trace::statistics().dropped as u64,
-            records: unlisted + summary.dropped,
+            records: summary.dropped,
             threads: u64::from(summary.silent_threads),
             names: 0,
         },
         ..report::Summary::default()
     };
     let mut found = false;
-    for group in groups {
+    for group in leaks.iter() {
         let outcome = REPORTER.leak(&leak_of(group, summary.now_ms));
         if outcome == report::Outcome::Suppressed {
             totals.suppressed.add(group.count.blocks, group.count.bytes);
@@ -208,4 +150,46 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak {
         holds: Count { blocks: group.holds.blocks, bytes: group.holds.bytes },
         lost_because: None,
     }
+}
+
+/// The stack pointer of the innermost frame that is the program's: frames of
+/// libc, the loader and our own that exit() put below it overlay the dead
+/// frame of main and still hold its words where they did not write.
+///
+/// The frames' return addresses lie on the stack in the order of the walk, so
+/// each is searched for behind the one before.
+fn programs_frames(entry: Entry) -> usize {
+    const FRAMES: usize = 64;
+    let mut frames = [0; FRAMES];
+    let stack = heap::capture(entry);
+    let (depth, _) = trace::frames(stack, &mut frames);
+    let mut slot = entry.sp;
+    for &frame in &frames[..depth] {
+        let mut at = slot;
+        // SAFETY: the walk read every return address on this stack from
+        // `entry.sp` up; a search that misses ends within the limit below.
+        while unsafe { (at as *const usize).read_volatile() } != frame {
+            at += 8;
+            if at - entry.sp > 64 * 1024 {
+                return entry.sp;
+            }
+        }
+        slot = at + 8;
+        if !is_exits_frame(frame) {
+            return slot;
+        }
+    }
+    entry.sp
+}
+
+/// Whether code at this address runs exit handlers rather than the program.
+fn is_exits_frame(address: usize) -> bool {
+    let Some((_, module)) = trace::module_of(address - 1) else { return false };
+    let path = module.path();
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    name.starts_with(b"libc.so")
+        || name.starts_with(b"libc-")
+        || name.starts_with(b"ld-linux")
+        || name.starts_with(b"ld-2")
+        || name.starts_with(b"libheapwarden.so")
 }

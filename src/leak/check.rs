@@ -8,9 +8,9 @@ use super::mappings::{MAPPINGS_BYTES, Mappings};
 use super::mark::{self, Marker, Reading};
 use super::modules::{MODULES_BYTES, Modules};
 use super::options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
-use super::roots::{Checker, ROOTS_BYTES, RootKind, Roots};
+use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
-use super::sites::{Count, LeakGroup, SITES_BYTES, Sites};
+use super::sites::{Count, Leaks, SITES_BYTES, Sites};
 use super::tiles::{Block, Tiles};
 use crate::ledger::epoch;
 use crate::platform::linux::process;
@@ -20,15 +20,16 @@ use crate::units::LeakKind;
 
 static ONE_AT_A_TIME: Lock<()> = Lock::new(Rank::Check, ());
 
-/// Checks the heap for leaks and passes each group of leaks to `sink`, the
-/// largest first within each kind, after all threads were let go.
+/// Checks the heap for leaks and passes what it found to `sink`, after all
+/// threads were let go. `sink` is called once, unless the check could not be
+/// done.
 ///
 /// The caller holds no lock of the heap.
 pub fn check(
     access: &dyn HeapAccess,
     caller: &Caller,
     options: &LeakOptions<'_>,
-    sink: &mut dyn FnMut(&LeakGroup),
+    sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Summary {
     let Some(_one) = ONE_AT_A_TIME.try_lock() else {
         return Summary::impossible(Obstacle::Busy);
@@ -59,7 +60,7 @@ fn check_alone(
     access: &dyn HeapAccess,
     caller: &Caller,
     options: &LeakOptions<'_>,
-    sink: &mut dyn FnMut(&LeakGroup),
+    sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Result<Summary, Obstacle> {
     let scratch = Scratch::new(MAPPINGS_BYTES + MODULES_BYTES + ROOTS_BYTES + KERNEL_BYTES)
         .map_err(Obstacle::System)?;
@@ -114,7 +115,7 @@ fn check_alone(
     if summary.silent_threads > 0 || summary.dropped > 0 || summary.damaged > 0 {
         summary.outcome = Outcome::Degraded;
     }
-    sites.sorted().for_each(sink);
+    sink(sites.sorted(), &summary);
     Ok(summary)
 }
 
@@ -143,7 +144,8 @@ fn scan(
     let (list, foreign) = roots.parts();
     let mut marker = Marker::new(&marks, tiles, &mappings, foreign, reading);
     let marking = Host::monotonic_ns();
-    marker.flood_reachable(list.iter().copied());
+    let wanted = |root: &&Root| options.roots.contains(root.kind);
+    marker.flood_reachable(list.iter().filter(wanted).copied());
     summary.mark_ns = Host::monotonic_ns() - marking;
     let mut ledger = Ledger { options, sites, summary: &mut summary };
     classify_reachable(&marker.tiles, &mut ledger);

@@ -44,4 +44,5 @@ mod tiles;
 pub use check::check;
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
-pub use sites::{BlockSummary, Count, LeakGroup};
+pub use roots::{RootKind, RootKinds};
+pub use sites::{BlockSummary, Count, LeakGroup, Leaks};

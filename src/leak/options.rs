@@ -2,6 +2,7 @@
 
 use super::known::KnownBlocks;
 use super::registers::Registers;
+use super::roots::RootKinds;
 use super::sites::Count;
 use crate::platform::OsError;
 
@@ -61,6 +62,8 @@ pub struct LeakOptions<'a> {
     /// No signal to threads that are blocked in the kernel: their system call
     /// is not disturbed, and their registers are not seen.
     pub quiet: bool,
+    /// Which places outside the heap hold pointers.
+    pub roots: RootKinds,
     /// Whether reachable blocks become records too.
     pub show_reachable: bool,
     /// Whether pointers into a block by a common idiom hold it.
@@ -89,6 +92,7 @@ impl LeakOptions<'_> {
         is_idle: true,
         signal: 0,
         quiet: false,
+        roots: RootKinds::ALL,
         show_reachable: false,
         heuristics: true,
         step: 8,

@@ -46,6 +46,26 @@ pub enum RootKind {
     Kernel,
 }
 
+/// A set of kinds of roots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RootKinds(u8);
+
+impl RootKinds {
+    /// All kinds.
+    pub const ALL: RootKinds = RootKinds(u8::MAX);
+
+    /// This set without `kind` if `keep` is false.
+    #[must_use]
+    pub const fn only_if(self, keep: bool, kind: RootKind) -> RootKinds {
+        RootKinds(if keep { self.0 } else { self.0 & !(1 << kind as u8) })
+    }
+
+    /// Whether `kind` is in the set.
+    pub const fn contains(self, kind: RootKind) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+}
+
 /// A range of memory whose words count as pointers.
 #[derive(Clone, Copy, Debug)]
 pub struct Root {

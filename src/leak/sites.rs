@@ -179,14 +179,38 @@ impl<'s> Sites<'s> {
     }
 
     /// All sites, the largest first within each kind.
-    pub fn sorted(&mut self) -> impl Iterator<Item = &LeakGroup> {
+    pub fn sorted(&mut self) -> Leaks<'_> {
         let table = &*self.table;
-        let order = &mut self.order[..self.header[0].used];
+        let used = self.header.first().map_or(0, |header| header.used);
+        let order = &mut self.order[..used];
         order.sort_unstable_by_key(|&at| {
             let group = &table[at as usize].group;
             let bytes = group.count.bytes + group.holds.bytes;
             (group.kind, group.is_foreign, core::cmp::Reverse(bytes), group.stack)
         });
-        order.iter().map(|&at| &table[at as usize].group)
+        Leaks { table, order }
+    }
+}
+
+/// What a check found, the largest first within each kind.
+#[derive(Clone, Copy)]
+pub struct Leaks<'s> {
+    table: &'s [Site],
+    order: &'s [u32],
+}
+
+impl<'s> Leaks<'s> {
+    /// No leaks.
+    pub const NONE: Leaks<'static> = Leaks { table: &[], order: &[] };
+
+    /// How many groups there are.
+    pub fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Each group.
+    pub fn iter(&self) -> impl Iterator<Item = &'s LeakGroup> + use<'s> {
+        let Leaks { table, order } = *self;
+        order.iter().map(move |&at| &table[at as usize].group)
     }
 }

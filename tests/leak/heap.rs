@@ -103,14 +103,16 @@ impl Turn {
     #[inline(never)]
     fn check_from(&self, caller: Caller, options: &LeakOptions) -> Found {
         let mut groups = Vec::with_capacity(64);
-        let summary = check(&Locks, &caller, options, &mut |group| {
-            // Addresses in our own memory would hold the blocks from now on.
-            let mut group = *group;
-            group.first.address ^= VEIL;
-            if let Some(parent) = &mut group.parent {
-                parent.address ^= VEIL;
-            }
-            groups.push(group);
+        let summary = check(&Locks, &caller, options, &mut |leaks, _| {
+            leaks.iter().for_each(|group| {
+                // Addresses in our own memory would hold the blocks from now on.
+                let mut group = *group;
+                group.first.address ^= VEIL;
+                if let Some(parent) = &mut group.parent {
+                    parent.address ^= VEIL;
+                }
+                groups.push(group);
+            })
         });
         Found { groups, summary }
     }
