@@ -126,37 +126,6 @@ typedef uint32_t heapwarden_arena_leak_kind_t;
 typedef struct heapwarden_arena_t heapwarden_arena_t;
 
 /*
- What is known of one block.
- */
-typedef struct {
-  /*
-   What malloc returned; 0 when no block is concerned.
-   */
-  uintptr_t address;
-  /*
-   Bytes asked for (bare mode: bytes available).
-   */
-  uintptr_t size;
-  /*
-   Address of an [`ArenaSite`], or a return address with bit 0 set, or 0.
-   */
-  uintptr_t site;
-  /*
-   Milliseconds since its allocation, in steps of 256; without a clock,
-   allocations since its own.
-   */
-  uint32_t age;
-  /*
-   The task that asked for it, as the configuration's `task` said.
-   */
-  uint32_t task;
-  /*
-   1 when the block is free, else 0.
-   */
-  uint32_t free;
-} heapwarden_arena_block_t;
-
-/*
  One event, valid during the handler's call only.
  */
 typedef struct {
@@ -177,21 +146,10 @@ typedef struct {
    */
   uintptr_t requested;
   /*
-   Alignment asked for (exhaustion).
+   Payload of the live block concerned, for `heapwarden_arena_block_of`;
+   0 = none. A block that is being freed is freed after the handler's return.
    */
-  uintptr_t alignment;
-  /*
-   Free bytes, block headers included.
-   */
-  uintptr_t free_bytes;
-  /*
-   Largest request that would have been met (exhaustion).
-   */
-  uintptr_t largest_free;
-  /*
-   The block concerned.
-   */
-  heapwarden_arena_block_t block;
+  uintptr_t block;
 } heapwarden_arena_event_t;
 
 /*
@@ -236,18 +194,45 @@ typedef struct {
   uintptr_t secret;
   /*
    Size of the largest region that will ever be added, in bytes; 0 = the
-   first one. Larger regions are cut into pieces.
+   first one. What a region has more than that stays unused.
    */
   uintptr_t largest_region;
 } heapwarden_arena_config_t;
 
 /*
- Where a sliced check goes on; all zeros = at the beginning.
+ Where a walk goes on; all zeros = at the beginning.
  */
 typedef struct {
   uintptr_t region;
   uintptr_t block;
 } heapwarden_arena_cursor_t;
+
+/*
+ What is known of one block.
+ */
+typedef struct {
+  /*
+   What malloc returned; 0 when no block is concerned.
+   */
+  uintptr_t address;
+  /*
+   Bytes asked for (bare mode: bytes available).
+   */
+  uintptr_t size;
+  /*
+   Address of an [`ArenaSite`], or a return address with bit 0 set, or 0.
+   */
+  uintptr_t site;
+  /*
+   Milliseconds since its allocation, in steps of 256; without a clock,
+   allocations since its own.
+   */
+  uint32_t age;
+  /*
+   The task that asked for it, as the configuration's `task` said.
+   */
+  uint32_t task;
+} heapwarden_arena_block_t;
 
 /*
  What walks call for each block. The heap is locked: it must not be used.
@@ -291,17 +276,27 @@ typedef struct {
 } heapwarden_arena_leak_t;
 
 /*
- Blocks and bytes of each [`ArenaLeakKind`], in its order.
+ How much there is of one kind.
  */
 typedef struct {
   /*
-   Blocks, by kind.
+   Blocks.
    */
-  uint32_t blocks[4];
+  uintptr_t blocks;
   /*
-   Bytes asked for, by kind.
+   Bytes asked for.
    */
-  uintptr_t bytes[4];
+  uintptr_t bytes;
+} heapwarden_arena_leak_count_t;
+
+/*
+ How much there is of each [`ArenaLeakKind`], by its number.
+ */
+typedef struct {
+  /*
+   Indexed by [`ArenaLeakKind`].
+   */
+  heapwarden_arena_leak_count_t kinds[4];
 } heapwarden_arena_leak_totals_t;
 
 /*
@@ -340,7 +335,7 @@ typedef struct {
    */
   uintptr_t least_free_bytes;
   /*
-   The largest request that would be met now.
+   The largest request that would surely be met now.
    */
   uintptr_t largest_free;
   /*
@@ -360,10 +355,6 @@ typedef struct {
    */
   uint32_t allocations;
   /*
-   Frees, wrapping.
-   */
-  uint32_t frees;
-  /*
    Requests that could not be met.
    */
   uint32_t failures;
@@ -372,6 +363,25 @@ typedef struct {
    */
   uint32_t violations;
 } heapwarden_arena_statistics_t;
+
+/*
+ Where a block was asked for: one static record a call site, made by the
+ header's macros (C) or by [`site!`](crate::site) (Rust).
+ */
+typedef struct {
+  /*
+   File name, zero-terminated.
+   */
+  const char *file;
+  /*
+   Function name, zero-terminated.
+   */
+  const char *function;
+  /*
+   Line number, from 1.
+   */
+  uint32_t line;
+} heapwarden_arena_site_t;
 
 #ifdef __cplusplus
 extern "C" {

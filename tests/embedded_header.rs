@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-const TYPES: [(&str, &str); 14] = [
+const TYPES: [(&str, &str); 15] = [
     ("ArenaViolation", "violation"),
     ("ArenaAnswer", "answer"),
     ("ArenaSite", "site"),
@@ -14,6 +14,7 @@ const TYPES: [(&str, &str); 14] = [
     ("ArenaLeakKind", "leak_kind"),
     ("ArenaRoot", "root"),
     ("ArenaLeak", "leak"),
+    ("ArenaLeakCount", "leak_count"),
     ("ArenaLeakTotals", "leak_totals"),
     ("ArenaSiteTotal", "site_total"),
     ("ArenaStatistics", "statistics"),
@@ -39,11 +40,12 @@ fn generate() -> String {
         ..Default::default()
     };
     config.enumeration.rename_variants = cbindgen::RenameRule::QualifiedScreamingSnakeCase;
+    config.export.include.push("ArenaSite".into());
     for (name, c_name) in TYPES {
         config.export.rename.insert(name.into(), format!("heapwarden_arena_{c_name}_t"));
     }
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["event", "check", "lost", "owners", "c"] {
+    for file in ["event", "region", "lost", "owners", "c"] {
         builder = builder.with_src(format!("src/arena/{file}.rs"));
     }
     let mut text = Vec::new();

@@ -15,72 +15,109 @@ use super::layout::*;
 use super::pattern;
 
 impl<M: Mode> Heap<M> {
-    /// A payload of `requested` bytes at a multiple of `alignment` (a power of
-    /// two), or 0. What the verification found is left in `noticed`.
-    pub(super) fn allocate(&mut self, requested: usize, alignment: usize, site: usize) -> usize {
-        let extra = if alignment > ALIGNMENT { alignment + M::SMALLEST } else { 0 };
-        let Some(need) = block_size::<M>(requested) else { return 0 };
-        if extra > M::LARGEST_REGION {
-            return 0;
+    /// A payload of `requested` bytes, or 0 and a finding.
+    #[inline]
+    pub(super) fn allocate(&mut self, requested: usize, site: usize) -> usize {
+        if let Some(need) = block_size::<M>(requested)
+            && let Some(block) = self.take(need)
+        {
+            let flag = block.state() & PREVIOUS_FREE;
+            return self.hand_out(block.address(), block.size(), flag, requested, site);
         }
-        let Some(block) = self.take(need + extra) else { return 0 };
-        let mut lead = 0;
-        if extra != 0 {
-            lead = block.payload().wrapping_neg() & (alignment - 1);
+        self.notice(ArenaViolation::Exhausted, 0, 0);
+        0
+    }
+
+    /// As `allocate`, at a multiple of `alignment`, a power of two.
+    pub(super) fn allocate_aligned(
+        &mut self,
+        requested: usize,
+        alignment: usize,
+        site: usize,
+    ) -> usize {
+        if alignment <= ALIGNMENT {
+            return self.allocate(requested, site);
+        }
+        // Room to move up to the next multiple, and once more if the gap is too
+        // small to be a block.
+        if alignment <= M::LARGEST_REGION
+            && let Some(need) = block_size::<M>(requested + alignment + M::SMALLEST)
+            && let Some(block) = self.take(need)
+        {
+            let mut lead = block.payload().wrapping_neg() & (alignment - 1);
             if lead != 0 && lead < M::SMALLEST {
                 let beyond = block.payload() + M::SMALLEST;
                 lead = M::SMALLEST + (beyond.wrapping_neg() & (alignment - 1));
             }
+            let (mut address, mut size) = (block.address(), block.size());
+            let mut flag = block.state() & PREVIOUS_FREE;
+            if lead != 0 {
+                self.verify_poison(address, lead + M::HEADER);
+                // SAFETY: the front part of a block just taken out of its list,
+                // at least SMALLEST long by the computation of `lead`; the
+                // poison in the middle is made whole before it is looked at.
+                unsafe { self.shelve_poisoned(address, lead, flag) };
+                if !self.poisons_all() {
+                    self.poison(address + lead, size - lead);
+                }
+                address += lead;
+                size -= lead;
+                flag = PREVIOUS_FREE;
+            }
+            return self.hand_out(address, size, flag, requested, site);
         }
-        self.verify_poison(block, block.address() + lead + need);
-        let block = self.carve(block, lead, need);
-        self.own(block, requested, site);
+        self.notice(ArenaViolation::Exhausted, 0, 0);
+        0
+    }
+
+    /// Makes `size` unlinked bytes the block of a request and shelves what is
+    /// left behind it.
+    #[inline(never)]
+    fn hand_out(
+        &mut self,
+        address: usize,
+        size: usize,
+        flag: usize,
+        requested: usize,
+        site: usize,
+    ) -> usize {
+        let need = block_size::<M>(requested).unwrap_or(size);
+        self.verify_poison(address, need);
+        let size = self.trim(address, size, need);
         self.allocations = self.allocations.wrapping_add(1);
-        self.free_bytes -= block.size();
+        self.spend(size);
+        self.own(address, size | flag, requested, site)
+    }
+
+    /// Counts `size` bytes that were free as used.
+    #[inline]
+    pub(super) fn spend(&mut self, size: usize) {
+        self.free_bytes = self.free_bytes.wrapping_sub(size);
         if self.free_bytes < self.least_free {
             self.least_free = self.free_bytes;
         }
-        block.payload()
     }
 
-    /// Notices damage in the poison of a free block, up to `limit`.
-    pub(super) fn verify_poison(&mut self, block: Block<M>, limit: usize) {
-        if let Some(address) = self.poison_damage(block, limit) {
-            self.notice(ArenaViolation::UseAfterFree, address);
-        }
+    /// Bytes of poison in a free block of `size` bytes.
+    #[inline]
+    pub(super) fn window(&self, size: usize) -> usize {
+        let all = size - M::FREE_HEADER - WORD;
+        if self.config.poison_window < all { self.config.poison_window } else { all }
     }
 
-    /// The first damaged word of a free block's poison below `limit`.
-    pub(super) fn poison_damage(&self, block: Block<M>, limit: usize) -> Option<usize> {
-        if !M::GUARD {
-            return None;
+    /// Notices damage in the poison of the first `size` bytes of what was free.
+    #[inline]
+    pub(super) fn verify_poison(&mut self, address: usize, size: usize) {
+        if M::GUARD {
+            let from = address + M::FREE_HEADER;
+            // SAFETY: between a free block's header and its footer.
+            let damage = unsafe {
+                pattern::first_difference(from, from + self.window(size), pattern::POISON)
+            };
+            if let Some(damage) = damage {
+                self.notice(ArenaViolation::UseAfterFree, damage, 0);
+            }
         }
-        let from = block.address() + M::FREE_HEADER;
-        let to = from.saturating_add(self.config.poison_window);
-        let to = to.min(block.end() - WORD).min(limit);
-        // SAFETY: between a free block's header and its footer.
-        unsafe { pattern::first_difference(from, to, pattern::POISON) }
-    }
-
-    /// Cuts an unlinked free block: `lead` bytes in front and what is left
-    /// behind go back to the lists. The middle gets its size and flags, but
-    /// neither owner nor seal.
-    fn carve(&mut self, block: Block<M>, lead: usize, need: usize) -> Block<M> {
-        let total = block.size();
-        let mut flag = block.state() & PREVIOUS_FREE;
-        let mut address = block.address();
-        if lead != 0 {
-            // SAFETY: the front part of a block just taken out of its list, at
-            // least SMALLEST long by the computation of `lead`.
-            unsafe { self.shelve_poisoned(address, lead, flag) };
-            flag = PREVIOUS_FREE;
-            address += lead;
-        }
-        let size = self.trim(address, total - lead, need);
-        // SAFETY: the middle of the taken block.
-        let block = unsafe { Block::<M>::at(address) };
-        block.set_state(size | flag);
-        block
     }
 
     /// Keeps `need` of the `total` bytes at `address`, shelves the rest if it
@@ -103,48 +140,43 @@ impl<M: Mode> Heap<M> {
     /// # Safety
     /// As for `shelve`.
     unsafe fn shelve_poisoned(&mut self, address: usize, size: usize, flag: usize) {
-        let window = self.config.poison_window;
-        // SAFETY: the promise of `shelve`, passed on; the filled bytes lie
-        // between header and footer.
-        unsafe {
-            if M::GUARD && window != usize::MAX {
-                let from = address + M::FREE_HEADER;
-                let to = from.saturating_add(window).min(address + size - WORD);
-                pattern::fill(from, to, pattern::POISON);
-            }
-            self.shelve(address, size, flag);
+        if !self.poisons_all() {
+            self.poison(address, size);
         }
+        // SAFETY: the same promise.
+        unsafe { self.shelve(address, size, flag) };
     }
 
-    /// Makes a sized block the caller's: slack, owner, seal, canary.
-    pub(super) fn own(&mut self, block: Block<M>, requested: usize, site: usize) {
-        if M::OWNER || M::GUARD {
-            let state = block.state();
-            let capacity = (state & M::SIZE_MASK) - M::HEADER - M::TAIL;
-            block.set_state(state | (capacity - requested) << SLACK_SHIFT);
-        }
-        block.set_owner(site, self.birth());
-        block.seal(self.secret);
-        self.arm(block);
-    }
-
-    /// Writes a live block's canary.
-    pub(super) fn arm(&self, block: Block<M>) {
-        if M::GUARD {
-            let canary = pattern::canary(self.secret, block.address());
-            // SAFETY: from the end of the request to the end of the block.
-            unsafe { pattern::arm(block.payload() + block.requested(), block.end(), canary) };
-        }
-    }
-
-    /// The first damaged byte of a live block's canary.
+    /// Fills the poison of a free block as far as the window reaches.
     #[inline]
-    pub(super) fn canary_damage(&self, block: Block<M>) -> Option<usize> {
-        if !M::GUARD {
-            return None;
+    pub(super) fn poison(&self, address: usize, size: usize) {
+        if M::GUARD {
+            let from = address + M::FREE_HEADER;
+            // SAFETY: between header and footer of a free block.
+            unsafe { pattern::fill(from, from + self.window(size), pattern::POISON) };
         }
-        let canary = pattern::canary(self.secret, block.address());
-        // SAFETY: from the end of the request to the end of a sealed block.
-        unsafe { pattern::first_damage(block.payload() + block.requested(), block.end(), canary) }
+    }
+
+    /// Makes the bytes at `address` the caller's block: size and flags from
+    /// `state`, owner, seal, canary. Returns the payload.
+    pub(super) fn own(
+        &mut self,
+        address: usize,
+        state: usize,
+        requested: usize,
+        site: usize,
+    ) -> usize {
+        // SAFETY: the caller's unlinked range, at a block's phase.
+        let block = unsafe { Block::<M>::at(address) };
+        let mut state = state;
+        if M::OWNER || M::GUARD {
+            let capacity = (state & M::SIZE_MASK) - M::HEADER - M::TAIL;
+            state |= (capacity - requested) << SLACK_SHIFT;
+        }
+        block.set_state(state);
+        block.set_owner(site, self.birth());
+        block.seal(self.secret());
+        self.arm(block);
+        block.payload()
     }
 }

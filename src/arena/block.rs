@@ -153,11 +153,15 @@ impl<M: Mode> Block<M> {
         self.word(M::LINKS + WORD)
     }
 
-    /// Writes both links of a block that is about to be sealed.
+    /// Writes and seals the header of a free block that becomes its list's head.
     #[inline]
-    pub fn set_links(self, next: usize, previous: usize) {
+    pub fn set_free(self, size: usize, flag: usize, next: usize, secret: usize) {
+        self.set_state(size | FREE | flag);
         self.set_word(M::LINKS, next);
-        self.set_word(M::LINKS + WORD, previous);
+        self.set_word(M::LINKS + WORD, 0);
+        if M::GUARD {
+            self.set_word(M::HEADER - WORD, secret ^ self.0 ^ (size | FREE) ^ next);
+        }
     }
 
     /// Changes one link of a sealed free block and keeps the seal: the check

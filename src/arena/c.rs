@@ -87,7 +87,7 @@ pub unsafe extern "C" fn heapwarden_arena_malloc_at(
     size: usize,
     site: *const c_void,
 ) -> *mut c_void {
-    arena(heap).allocate(size, 1, site.addr()).cast()
+    arena(heap).allocate_plain(size, site.addr()).cast()
 }
 
 /// As `heapwarden_arena_malloc_at`, for `count` times `size` bytes, all zero. A
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn heapwarden_arena_calloc_at(
     site: *const c_void,
 ) -> *mut c_void {
     let bytes = count.saturating_mul(size);
-    let pointer = arena(heap).allocate(bytes, 1, site.addr());
+    let pointer = arena(heap).allocate_plain(bytes, site.addr());
     if !pointer.is_null() {
         // SAFETY: `bytes` bytes were just allocated.
         unsafe { pointer.write_bytes(0, bytes) };
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn heapwarden_arena_realloc_at(
 ) -> *mut c_void {
     let (arena, site) = (arena(heap), site.addr());
     if pointer.is_null() {
-        return arena.allocate(size, 1, site).cast();
+        return arena.allocate_plain(size, site).cast();
     }
     if size == 0 {
         arena.free(pointer.cast(), site);

@@ -1,281 +1,182 @@
 //! Walking the heap to find damage before the program does, all at once or a
 //! bounded slice at a time, and mending what was found.
 //!
-//! Each crime is told once: what a walk reports, it repairs. A header that no
+//! Each crime is told once: what a walk tells, it repairs. A header that no
 //! longer makes sense becomes a live block of unknown owner that reaches to the
-//! next sound header, and the free lists are built anew from what the walk sees.
+//! next sound header, and the free lists are built anew.
 //!
-//! Invariant: a walk visits each block at most once and always ends.
+//! Invariant: a walk looks at each place at most once and always ends.
 
 use super::block::{Block, load};
+use super::classes::MAP_WORDS;
 use super::door::Arena;
-use super::event::{ArenaEvent, ArenaViolation};
+use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
-use super::pattern;
-use super::region::Region;
-
-/// Where a sliced check goes on; all zeros = at the beginning.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArenaCursor {
-    region: usize,
-    block: usize,
-}
+use super::region::{ArenaCursor, Region};
 
 impl<M: Mode> Arena<M> {
-    /// Checks the whole heap and raises an event for each violation; returns
-    /// their number. The lock is held for one event-free stretch at a time.
+    /// Checks the whole heap and tells every violation; returns their number.
     pub fn check(self, site: usize) -> usize {
-        let mut cursor = ArenaCursor::default();
-        self.check_slice(&mut cursor, usize::MAX, site)
+        self.check_slice(&mut ArenaCursor::default(), usize::MAX, site)
     }
 
     /// Checks at most `blocks` blocks from `cursor` on and moves it; it is all
     /// zeros again when the end was reached. Slices need the guard: without
-    /// check words a block that vanished between two slices cannot be told, and
+    /// check words a block that vanished between two slices cannot be told, so
     /// the whole heap is walked.
     pub fn check_slice(self, cursor: &mut ArenaCursor, blocks: usize, site: usize) -> usize {
         let mut left = if M::GUARD { blocks } else { usize::MAX };
         let mut violations = 0;
-        while let Some(event) = self.locked(|heap| heap.inspect_from(cursor, &mut left, site)) {
-            violations += 1;
-            self.raise(&event);
+        let heap = self.enter();
+        if cursor.block != 0 {
+            // SAFETY: a block's place, from an earlier slice.
+            let block = unsafe { Block::<M>::at(cursor.block) };
+            if !M::GUARD || !block.is_sealed(heap.secret()) {
+                // Every slice ends before a sound header, so this one has been
+                // absorbed since: begin its region again.
+                cursor.block = 0;
+            }
         }
+        while let Some((region, address)) = self.heap().next_place(cursor) {
+            // SAFETY: a header's place.
+            let block = unsafe { Block::<M>::at(address) };
+            if left == 0 && block.is_sealed(self.heap().secret()) {
+                break;
+            }
+            left = left.saturating_sub(1);
+            if self.heap().inspect(region, block) {
+                violations += 1;
+                self.tell(site, 0);
+            }
+            cursor.block = block.end();
+        }
+        self.leave();
         violations
     }
 
-    /// Checks the block at `pointer` and its two neighbours; returns the number
-    /// of violations.
+    /// Checks the block at `pointer` and both its neighbours; returns the
+    /// number of violations.
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
-        let payload = pointer.addr();
-        let verdict = self.locked(|heap| {
-            let block = match heap.judge(payload) {
-                Ok(block) if heap.canary_damage(block).is_some() => {
-                    return Some(heap.judgement(payload, ArenaViolation::Overflow, site, false));
-                }
-                Ok(block) => block,
-                Err(violation) => return Some(heap.judgement(payload, violation, site, false)),
-            };
-            let region = heap.region_of(block.address())?;
-            if block.end() < region.end()
-                && let Some(event) = heap.inspect(region, block.end(), site)
+        let heap = self.enter();
+        let before = heap.violations;
+        if let Some(block) = heap.claim(pointer.addr())
+            && let Some(region) = heap.region_of(block.address())
+        {
+            if block.end() < region.end() {
+                // SAFETY: a block's end is the next block's place.
+                heap.inspect(region, unsafe { Block::at(block.end()) });
+            }
+            if M::GUARD
+                && !self.has_finding()
+                && let Some(below) = self.heap().sound_header(region, block.address())
             {
-                return Some(event);
+                self.heap().inspect(region, below);
             }
-            if block.state() & PREVIOUS_FREE != 0 {
-                // SAFETY: PREVIOUS_FREE says that a footer is there.
-                let below = block.address().wrapping_sub(unsafe { load(block.address() - WORD) });
-                if below < region.first::<M>() || below >= block.address() {
-                    let place = heap.locate(region, block.address() - 1);
-                    return heap.inspect(region, place.block?.address(), site);
-                }
-                return heap.inspect(region, below, site);
-            }
-            None
-        });
-        match verdict {
-            Some(event) => {
-                self.raise(&event);
-                1
-            }
-            None => 0,
         }
+        if self.has_finding() {
+            self.tell(site, 0);
+        }
+        let after = self.heap().violations;
+        self.leave();
+        after.wrapping_sub(before) as usize
     }
 }
 
 impl<M: Mode> Heap<M> {
-    /// Walks on from `cursor`; returns the first violation, already mended.
-    fn inspect_from(
-        &mut self,
-        cursor: &mut ArenaCursor,
-        left: &mut usize,
-        site: usize,
-    ) -> Option<ArenaEvent> {
-        if *left == 0 {
-            return None;
-        }
-        if cursor.region == 0 {
-            *cursor = ArenaCursor { region: self.regions, block: 0 };
-        }
-        loop {
-            // SAFETY: descriptors are never moved; the cursor came from here.
-            let Some(region) = (unsafe { Region::at(cursor.region) }) else {
-                *left = 0;
-                return None;
-            };
-            let mut at = cursor.block;
-            // SAFETY: `region_of` vouches for the address.
-            let sound = at != 0 && unsafe { Block::<M>::at(at) }.is_sealed(self.secret);
-            if !sound {
-                // First slice, or the block has been absorbed since.
-                at = region.first::<M>();
-            }
-            while at < region.end() {
-                // SAFETY: inside the region, at a block's phase.
-                let block = unsafe { Block::<M>::at(at) };
-                // A header that is not sealed is dealt with before the pause,
-                // so a cursor that is not sealed later means a block that went.
-                if *left == 0 && block.is_sealed(self.secret) {
-                    cursor.block = at;
-                    return None;
-                }
-                *left = left.saturating_sub(1);
-                if let Some(event) = self.inspect(region, at, site) {
-                    cursor.block = at;
-                    return Some(event);
-                }
-                at = block.end();
-            }
-            *cursor = ArenaCursor { region: region.next_address(), block: 0 };
-            if cursor.region == 0 {
-                *left = 0;
-                return None;
-            }
-        }
-    }
-
-    /// The violation at one block, mended.
-    fn inspect(&mut self, region: Region, at: usize, site: usize) -> Option<ArenaEvent> {
-        let Some(block) = self.plausible(region, at) else {
-            let place = self.locate(region, at);
-            let violation = self.explain_damage(&place);
-            return Some(self.damaged_header(region, at, violation, place.below, site));
-        };
-        if !block.is_sealed(self.secret) {
-            let place = self.locate(region, at);
-            let mut violation = self.explain_damage(&place);
-            if violation == ArenaViolation::Underflow && block.is_free() {
-                violation = ArenaViolation::UseAfterFree;
-            }
-            return Some(self.damaged_header(region, at, violation, place.below, site));
+    /// Notices and mends the damage at one block.
+    #[inline(never)]
+    fn inspect(&mut self, region: Region, block: Block<M>) -> bool {
+        let plausible = self.is_plausible(region, block.address());
+        if !block.is_sealed(self.secret()) || (!M::GUARD && !plausible) {
+            self.explain(block.address());
+            self.repair(region, block);
+            return true;
         }
         if !block.is_free() {
-            let address = self.canary_damage(block)?;
-            let mut event = self.event(ArenaViolation::Overflow, address, site);
-            event.block = self.describe(block);
+            let Some(damage) = self.canary_damage(block) else { return false };
             self.arm(block);
-            return Some(event);
+            self.notice(ArenaViolation::Overflow, damage, block.payload());
+            return true;
         }
-        let footer = block.end() - WORD;
-        let damage = match self.poison_damage(block, footer) {
-            Some(address) => address,
-            // SAFETY: the last word of a free block.
-            None if unsafe { load(footer) } != block.size() => footer,
-            None => return None,
-        };
-        let mut event = self.event(ArenaViolation::UseAfterFree, damage, site);
-        event.block = self.describe(block);
-        block.set_footer(block.size());
-        if M::GUARD {
-            let from = block.address() + M::FREE_HEADER;
-            let to = from.saturating_add(self.config.poison_window).min(footer);
-            // SAFETY: between header and footer of a free block.
-            unsafe { pattern::fill(from, to, pattern::POISON) };
+        let size = block.size();
+        self.verify_poison(block.address(), size);
+        // SAFETY: the last word of a free block.
+        if unsafe { load(block.end() - WORD) } != size {
+            self.notice(ArenaViolation::UseAfterFree, block.end() - WORD, 0);
         }
-        Some(event)
+        let found = self.finding.kind != ArenaViolation::None;
+        if found {
+            block.set_footer(size);
+            self.poison(block.address(), size);
+        }
+        found
     }
 
-    /// Reports and mends a header that is not sealed or makes no sense.
-    fn damaged_header(
-        &mut self,
-        region: Region,
-        at: usize,
-        violation: ArenaViolation,
-        below: Option<Block<M>>,
-        site: usize,
-    ) -> ArenaEvent {
-        let mut event = self.event(violation, at, site);
-        if violation == ArenaViolation::Overflow {
-            if let Some(below) = below {
-                event.address = self.canary_damage(below).unwrap_or(at);
-                event.block = self.describe(below);
-                self.arm(below);
-            }
-        } else if let Some(block) = self.plausible(region, at) {
-            event.address = block.payload();
-            event.block = self.describe(block);
-        }
-        self.repair(region, at, below);
-        event
-    }
-
-    /// Mends the header at a block of a free list that was found unsealed.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn repair_at(&mut self, at: usize) {
-        self.notice(ArenaViolation::UseAfterFree, at);
-        if let Some(region) = self.region_of(at) {
-            let place = self.locate(region, at);
-            if place.block.is_none() {
-                self.noticed = self.explain_damage(&place);
-            }
-            self.repair(region, place.stopped, place.below);
-        }
-    }
-
-    /// Makes the header at `at` sound and rebuilds the free lists.
-    fn repair(&mut self, region: Region, at: usize, below: Option<Block<M>>) {
-        // SAFETY: inside the region, at a block's phase.
-        let block = unsafe { Block::<M>::at(at) };
-        if self.plausible(region, at).is_none() {
-            let mut end = at + M::SMALLEST;
-            while end < region.end() {
-                // SAFETY: below the region's end.
-                let next = unsafe { Block::<M>::at(end) };
-                let size = next.size();
-                // The size first: it keeps the rest of the header in the region.
-                if M::GUARD
-                    && size >= M::SMALLEST
-                    && size <= region.end() - end
-                    && next.is_sealed(self.secret)
-                {
+    /// Makes a header sound again and rebuilds the free lists.
+    fn repair(&mut self, region: Region, block: Block<M>) {
+        let address = block.address();
+        if !self.is_plausible(region, address) {
+            // The size is gone: find the next header by its seal.
+            let mut end = address + M::SMALLEST;
+            loop {
+                if !M::GUARD || end > region.end() - M::SMALLEST {
+                    end = region.end();
+                    break;
+                }
+                // SAFETY: at a block's phase, with room for a header.
+                if unsafe { Block::<M>::at(end) }.is_sealed(self.secret()) {
                     break;
                 }
                 end += ALIGNMENT;
             }
-            let end = if end < region.end() { end } else { region.end() };
-            let flag = match below {
-                Some(below) if below.is_free() => PREVIOUS_FREE,
-                _ => 0,
-            };
-            block.set_state((end - at) | flag);
-            block.set_owner(0, self.birth());
+            self.own(address, end - address, end - address - M::HEADER - M::TAIL, 0);
             // SAFETY: the next block or the sentinel.
             let next = unsafe { Block::<M>::at(end) };
             next.set_state(next.state() & !PREVIOUS_FREE);
         }
-        block.seal(self.secret);
+        block.seal(self.secret());
         self.rebuild_lists();
     }
 
-    /// Forgets all free lists and enters every free block anew.
+    /// Forgets all free lists and enters every free block anew; sets
+    /// PREVIOUS_FREE right on the way.
     fn rebuild_lists(&mut self) {
-        for class in 0..self.levels * super::classes::SECOND {
+        for class in 0..self.classes {
             self.set_head(class, 0);
         }
-        self.first_map = 0;
-        // Not `= [0; FIRST]`: that would call memset.
-        for map in &mut self.second_maps {
-            *map = 0;
+        for word in 0..MAP_WORDS {
+            // SAFETY: below the array's length.
+            unsafe { *self.map.get_unchecked_mut(word) = 0 };
         }
+        let mut cursor = ArenaCursor::default();
         self.free_bytes = 0;
-        // SAFETY: 0 or the newest descriptor.
-        let mut region = unsafe { Region::at(self.regions) };
-        while let Some(current) = region {
-            let mut at = current.first::<M>();
-            while at < current.end() {
-                let Some(block) = self.plausible(current, at) else { break };
-                let size = block.size();
-                if block.is_free() {
-                    self.free_bytes += size;
-                    let flag = block.state() & PREVIOUS_FREE;
-                    // SAFETY: a free block in no list; its range is its own.
-                    unsafe { self.shelve(at, size, flag) };
-                }
-                at += size;
+        let mut flag = 0;
+        while let Some((region, address)) = self.next_place(&mut cursor) {
+            if address == region.first::<M>() {
+                flag = 0;
             }
-            region = current.next();
+            // SAFETY: a header's place.
+            let block = unsafe { Block::<M>::at(address) };
+            if !self.is_plausible(region, address) {
+                cursor.block = region.end();
+                continue;
+            }
+            let size = block.size();
+            cursor.block = address + size;
+            if block.is_free() {
+                self.free_bytes += size;
+                // SAFETY: a free block, in no list now; its range is its own.
+                unsafe { self.shelve(address, size, flag) };
+                flag = PREVIOUS_FREE;
+            } else {
+                block.set_state(block.state() & !PREVIOUS_FREE | flag);
+                flag = 0;
+            }
+            if cursor.block == region.end() {
+                // SAFETY: the sentinel.
+                unsafe { Block::<M>::at(cursor.block) }.set_state(flag);
+            }
         }
     }
 }

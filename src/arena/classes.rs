@@ -7,7 +7,9 @@
 //! ```
 //!
 //! After Masmano, Ripoll, Crespo, Real: *TLSF: a New Dynamic Memory Allocator
-//! for Real-Time Systems* (ECRTS 2004).
+//! for Real-Time Systems* (ECRTS 2004); but the numbers of both levels are one
+//! number here, a floating-point size with a three-bit mantissa, and one bitmap
+//! covers all lists.
 //!
 //! Invariant: `of(size)` never decreases with `size`, and every size of class
 //! `at_least(size)` or above is at least `size`.
@@ -15,41 +17,55 @@
 use super::layout::ALIGNMENT;
 
 /// Lists on the second level, as a power of two.
-pub const SECOND_BITS: u32 = 3;
+const SECOND_BITS: u32 = 3;
 /// Lists on the second level.
 pub const SECOND: usize = 1 << SECOND_BITS;
 /// Below this size, every multiple of the alignment has its own list.
-pub const SMALL: usize = ALIGNMENT * SECOND;
-/// First levels a heap can have at most: sizes up to the whole address space
-/// on 32-bit targets, 2^34 on 64-bit ones.
-pub const FIRST: usize = 28;
+const SMALL: usize = ALIGNMENT * SECOND;
+/// Words of 32 bits in the bitmap of all lists: sizes up to 2^31 on 32-bit
+/// targets, 2^32 on 64-bit ones.
+pub const MAP_WORDS: usize = 7;
 
+/// The first level of `size`, counted in bits.
 #[inline]
-fn log2(size: usize) -> u32 {
-    usize::BITS - 1 - size.leading_zeros()
+fn level(size: usize) -> u32 {
+    usize::BITS - 1 - (size | SMALL).leading_zeros()
+}
+
+/// Classes below first level `level`, less the `SECOND` that its smallest
+/// mantissa adds.
+#[inline]
+fn base(level: u32) -> usize {
+    (level - SMALL.trailing_zeros()) as usize * SECOND
 }
 
 /// The class of a free block of `size` bytes.
 #[inline]
 pub fn of(size: usize) -> usize {
-    if size < SMALL {
-        return size / ALIGNMENT;
-    }
-    let level = log2(size);
-    // `size >> (level - SECOND_BITS)` lies in SECOND..2*SECOND.
-    ((level - log2(SMALL)) as usize) * SECOND + (size >> (level - SECOND_BITS))
+    let level = level(size);
+    base(level) + (size >> (level - SECOND_BITS))
 }
 
 /// The first class all of whose blocks hold `size` bytes.
 #[inline]
 pub fn at_least(size: usize) -> usize {
-    if size < SMALL {
-        return of(size);
-    }
-    of(size + (1 << (log2(size) - SECOND_BITS)) - 1)
+    let level = level(size);
+    let shift = level - SECOND_BITS;
+    // A mantissa that overflows here is the next level's smallest.
+    base(level) + ((size + (1 << shift) - 1) >> shift)
 }
 
-/// First levels needed for blocks of up to `size` bytes.
-pub fn levels(size: usize) -> usize {
-    of(size) / SECOND + 1
+/// Lists needed for blocks of up to `size` bytes.
+pub fn count(size: usize) -> usize {
+    of(size) + 1
+}
+
+/// The largest block size that a heap with `count` lists keeps apart.
+pub fn widest(count: usize) -> usize {
+    // The last class's lower bound: class = base + mantissa, mantissa >= SECOND.
+    let last = count - 1;
+    if last < SECOND {
+        return last * ALIGNMENT;
+    }
+    (last % SECOND + SECOND) << (last / SECOND - 1) << ALIGNMENT.trailing_zeros()
 }

@@ -1,11 +1,12 @@
-//! The doors of a heap: each takes the lock, does one thing, gives the lock
-//! back, and only then tells the handler what was found.
+//! The doors of a heap: each takes the lock, does one thing, tells the handler
+//! what was noticed, and gives the lock back.
 //!
 //! Invariant: the handler is never called with the lock held, so it may
-//! allocate, free and walk; and no `&mut Heap` is alive while it runs.
+//! allocate, free and walk; and no `&mut Heap` is in use while it runs.
 
 use core::ptr::NonNull;
 
+use super::block::Block;
 use super::event::{ArenaAnswer, ArenaConfig, ArenaEvent, ArenaViolation};
 use super::heap::Heap;
 use super::layout::*;
@@ -48,195 +49,152 @@ impl<M: Mode> Arena<M> {
         self.0.as_ptr()
     }
 
-    /// Runs `action` under the heap's lock.
+    /// The heap, for as long as the lock is held.
     #[inline]
-    pub(super) fn locked<R>(self, action: impl FnOnce(&mut Heap<M>) -> R) -> R {
-        let heap = self.0.as_ptr();
-        // SAFETY: the configuration is constant after `create`; the reference
-        // made for `action` is the only one while the lock is held, and it is
-        // gone before `unlock`.
+    pub(super) fn heap<'lock>(self) -> &'lock mut Heap<M> {
+        // SAFETY: only doors call this, between `enter` and `leave`, and use one
+        // such reference at a time.
+        unsafe { &mut *self.0.as_ptr() }
+    }
+
+    /// Takes the lock.
+    #[inline]
+    pub(super) fn enter<'lock>(self) -> &'lock mut Heap<M> {
+        // SAFETY: the configuration does not change after `create`.
         unsafe {
-            let config = &raw const (*heap).config;
+            let config = &raw const (*self.0.as_ptr()).config;
             if let Some(lock) = (*config).lock {
                 lock((*config).context);
             }
-            let result = action(&mut *heap);
+        }
+        self.heap()
+    }
+
+    /// Gives the lock back.
+    #[inline]
+    pub(super) fn leave(self) {
+        // SAFETY: as in `enter`.
+        unsafe {
+            let config = &raw const (*self.0.as_ptr()).config;
             if let Some(unlock) = (*config).unlock {
                 unlock((*config).context);
             }
-            result
         }
     }
 
-    /// Tells the handler, with the lock released.
+    /// Runs `action` under the heap's lock.
+    #[inline]
+    pub(super) fn locked<R>(self, action: impl FnOnce(&mut Heap<M>) -> R) -> R {
+        let result = action(self.enter());
+        self.leave();
+        result
+    }
+
+    /// Whether there is something to tell.
+    #[inline]
+    pub(super) fn has_finding(self) -> bool {
+        self.heap().finding.kind != ArenaViolation::None
+    }
+
+    /// Tells the handler, between giving the lock back and taking it again.
     #[cold]
     #[inline(never)]
-    pub(super) fn raise(self, event: &ArenaEvent) -> ArenaAnswer {
-        // SAFETY: the configuration is constant after `create`.
-        let (on_event, context) = unsafe {
-            let config = &raw const (*self.0.as_ptr()).config;
-            ((*config).on_event, (*config).context)
+    pub(super) fn tell(self, site: usize, requested: usize) -> ArenaAnswer {
+        let heap = self.heap();
+        let finding = &mut heap.finding;
+        let event = ArenaEvent {
+            kind: finding.kind,
+            address: finding.address,
+            site,
+            requested,
+            block: finding.block,
         };
-        let Some(on_event) = on_event else { return ArenaAnswer::Continue };
-        // SAFETY: the user gave the handler together with its context.
-        let answer = unsafe { on_event(context, event) };
-        if answer == ArenaAnswer::Abort {
-            halt();
+        finding.kind = ArenaViolation::None;
+        if event.kind == ArenaViolation::Exhausted {
+            heap.failures = heap.failures.wrapping_add(1);
+        } else {
+            heap.violations = heap.violations.wrapping_add(1);
+        }
+        let (on_event, context) = (heap.config.on_event, heap.config.context);
+        let mut answer = ArenaAnswer::Continue;
+        if let Some(on_event) = on_event {
+            self.leave();
+            // SAFETY: the user gave the handler together with its context.
+            answer = unsafe { on_event(context, &event) };
+            if answer == ArenaAnswer::Abort {
+                halt();
+            }
+            self.enter();
         }
         answer
     }
 
-    /// A payload of `size` bytes at a multiple of `alignment`, or null.
-    /// `alignment` is a power of two, at most half of the address space.
-    pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
+    /// Tells the handler if there is something to tell, then gives the lock back.
+    #[inline]
+    pub(super) fn leave_telling(self, site: usize) {
+        if self.has_finding() {
+            self.tell(site, 0);
+        }
+        self.leave();
+    }
+
+    /// A payload of `size` bytes, or null.
+    #[inline]
+    fn allocate_by(
+        self,
+        size: usize,
+        site: usize,
+        attempt: impl Fn(&mut Heap<M>) -> usize,
+    ) -> *mut u8 {
+        self.enter();
         loop {
-            let (payload, noticed) =
-                self.locked(|heap| (heap.allocate(size, alignment, site), heap.noticed));
-            if noticed != ArenaViolation::None {
-                self.raise_noticed(site);
-            }
-            if payload != 0 {
+            let payload = attempt(self.heap());
+            if !self.has_finding() || self.tell(site, size) != ArenaAnswer::Retry || payload != 0 {
+                self.leave();
                 return core::ptr::with_exposed_provenance_mut(payload);
-            }
-            if !self.exhausted(size, alignment, site) {
-                return core::ptr::null_mut();
             }
         }
     }
 
-    /// Reports exhaustion; true when the caller shall try once more.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn exhausted(self, size: usize, alignment: usize, site: usize) -> bool {
-        let event = self.locked(|heap| {
-            heap.failures = heap.failures.wrapping_add(1);
-            heap.exhaustion(size, alignment, site)
-        });
-        self.raise(&event) == ArenaAnswer::Retry
+    /// A payload of `size` bytes at a multiple of two words, or null.
+    #[inline]
+    pub fn allocate_plain(self, size: usize, site: usize) -> *mut u8 {
+        self.allocate_by(size, site, |heap| heap.allocate(size, site))
+    }
+
+    /// A payload of `size` bytes at a multiple of `alignment`, or null.
+    /// `alignment` is a power of two.
+    pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
+        self.allocate_by(size, site, |heap| heap.allocate_aligned(size, alignment, site))
+    }
+
+    /// Takes the lock and the live block at `pointer`; tells what is wrong with
+    /// it and returns `None`, the lock given back, if it is none.
+    #[inline]
+    pub(super) fn enter_with(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
+        self.enter();
+        let mut block = self.heap().claim(pointer.addr());
+        if block.is_none() {
+            self.tell(site, 0);
+            // Mended, if it is a block at all; unless another task was faster.
+            block = self.heap().claim(pointer.addr());
+            if block.is_none() {
+                self.heap().finding.kind = ArenaViolation::None;
+                self.leave();
+            }
+        }
+        block
     }
 
     /// Frees what `allocate` returned; null does nothing.
+    #[inline]
     pub fn free(self, pointer: *mut u8, site: usize) {
-        if pointer.is_null() {
-            return;
+        if !pointer.is_null()
+            && let Some(block) = self.enter_with(pointer, site)
+        {
+            self.heap().discard(block);
+            self.leave_telling(site);
         }
-        let (violation, noticed) = self.locked(|heap| (heap.release(pointer.addr()), heap.noticed));
-        if violation != ArenaViolation::None {
-            self.raise_free(pointer.addr(), violation, site);
-        }
-        if noticed != ArenaViolation::None {
-            self.raise_noticed(site);
-        }
-    }
-
-    /// Reports what a pointer's judge said, and frees the block after all when
-    /// its header can be trusted or mended.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn raise_free(self, payload: usize, violation: ArenaViolation, site: usize) {
-        let event = self.locked(|heap| heap.judgement(payload, violation, site, true));
-        self.raise(&event);
-    }
-
-    /// Reports what an operation noticed beside its own business.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn raise_noticed(self, site: usize) {
-        let event = self.locked(|heap| heap.noticed_event(site));
-        if event.kind != ArenaViolation::None {
-            self.raise(&event);
-        }
-    }
-}
-
-impl<M: Mode> Heap<M> {
-    /// An event without a block.
-    pub(super) fn event(
-        &mut self,
-        kind: ArenaViolation,
-        address: usize,
-        site: usize,
-    ) -> ArenaEvent {
-        self.violations = self.violations.wrapping_add(1);
-        ArenaEvent {
-            kind,
-            address,
-            site,
-            requested: 0,
-            alignment: 0,
-            free_bytes: self.free_bytes,
-            largest_free: 0,
-            block: Default::default(),
-        }
-    }
-
-    fn exhaustion(&mut self, size: usize, alignment: usize, site: usize) -> ArenaEvent {
-        let mut event = self.event(ArenaViolation::Exhausted, 0, site);
-        self.violations = self.violations.wrapping_sub(1);
-        event.requested = size;
-        event.alignment = alignment;
-        event.largest_free = self.largest_free();
-        event
-    }
-
-    fn noticed_event(&mut self, site: usize) -> ArenaEvent {
-        let event = self.event(self.noticed, self.noticed_at, site);
-        self.noticed = ArenaViolation::None;
-        event
-    }
-
-    /// The event for a pointer that was judged `violation`. With `free`, a live
-    /// block behind it is freed; otherwise it is mended.
-    pub(super) fn judgement(
-        &mut self,
-        payload: usize,
-        violation: ArenaViolation,
-        site: usize,
-        free: bool,
-    ) -> ArenaEvent {
-        let mut event = self.event(violation, payload, site);
-        let Some(region) = self.region_of(payload.wrapping_sub(M::HEADER)) else { return event };
-        let place = self.locate(region, payload - M::HEADER);
-        let mut culprit = place.block;
-        match violation {
-            ArenaViolation::Overflow => {
-                // Its own canary, or that of the block below.
-                if let Some(block) = place.block
-                    && block.payload() == payload
-                    && block.is_sealed(self.secret)
-                {
-                    event.block = self.describe(block);
-                    event.address = self.canary_damage(block).unwrap_or(payload);
-                    if free {
-                        self.discard(block);
-                    } else {
-                        self.arm(block);
-                    }
-                    return event;
-                }
-                culprit = place.below;
-                if let Some(below) = place.below {
-                    event.address = self.canary_damage(below).unwrap_or(payload);
-                    self.arm(below);
-                }
-            }
-            ArenaViolation::Underflow => {
-                if let Some(block) = place.block {
-                    event.block = self.describe(block);
-                    // The size still leads to the next block: mend the seal.
-                    block.seal(self.secret);
-                    if free && !block.is_free() {
-                        self.discard(block);
-                    }
-                    return event;
-                }
-            }
-            _ => {}
-        }
-        if let Some(block) = culprit {
-            event.block = self.describe(block);
-        }
-        event
     }
 }
 

@@ -87,8 +87,6 @@ pub struct ArenaBlock {
     pub age: u32,
     /// The task that asked for it, as the configuration's `task` said.
     pub task: u32,
-    /// 1 when the block is free, else 0.
-    pub free: u32,
 }
 
 /// One event, valid during the handler's call only.
@@ -103,14 +101,9 @@ pub struct ArenaEvent {
     pub site: usize,
     /// Bytes asked for (exhaustion).
     pub requested: usize,
-    /// Alignment asked for (exhaustion).
-    pub alignment: usize,
-    /// Free bytes, block headers included.
-    pub free_bytes: usize,
-    /// Largest request that would have been met (exhaustion).
-    pub largest_free: usize,
-    /// The block concerned.
-    pub block: ArenaBlock,
+    /// Payload of the live block concerned, for `heapwarden_arena_block_of`;
+    /// 0 = none. A block that is being freed is freed after the handler's return.
+    pub block: usize,
 }
 
 /// How a heap meets its firmware. All zeros is valid: no handler, no lock, one
@@ -139,7 +132,7 @@ pub struct ArenaConfig {
     /// every start; 0 is replaced by a constant.
     pub secret: usize,
     /// Size of the largest region that will ever be added, in bytes; 0 = the
-    /// first one. Larger regions are cut into pieces.
+    /// first one. What a region has more than that stays unused.
     pub largest_region: usize,
 }
 

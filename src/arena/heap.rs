@@ -2,43 +2,48 @@
 //!
 //! ```text
 //!  memory given to `create`
-//!  | Heap | list heads, 8 a level | region: next, end | block | block | … | sentinel |
+//!  | Heap | list heads | region: next, end | block | block | … | sentinel |
 //! ```
 //!
 //! Invariants: `free_bytes` is the sum of all free blocks' sizes; list `c` is
-//! non-empty iff its bit is set in `second_maps`, and that byte is non-zero iff
-//! its bit is set in `first_map`.
+//! non-empty iff bit `c` of `map` is set; `finding.kind` is `None` iff the
+//! running operation has noticed nothing that is still to be told.
 
 use core::marker::PhantomData;
-use core::mem::{align_of, size_of};
+use core::mem::size_of;
 
 use super::block::{load, store};
-use super::classes;
+use super::classes::{self, MAP_WORDS};
 use super::event::{ArenaConfig, ArenaViolation};
 use super::layout::*;
+use super::pattern;
+
+/// What an operation noticed.
+pub(super) struct Finding {
+    pub kind: ArenaViolation,
+    /// The pointer given, or the first damaged byte or word.
+    pub address: usize,
+    /// Payload of the live block concerned, 0 = none.
+    pub block: usize,
+}
 
 /// A heap inside memory that its user gave; see the module's head.
 #[repr(C)]
 pub struct Heap<M> {
-    pub(super) first_map: u32,
-    pub(super) second_maps: [u8; classes::FIRST],
-    pub(super) levels: usize,
-    pub(super) secret: usize,
+    pub(super) config: ArenaConfig,
+    pub(super) map: [u32; MAP_WORDS],
+    pub(super) classes: usize,
     pub(super) regions: usize,
     pub(super) total_bytes: usize,
     pub(super) free_bytes: usize,
     pub(super) least_free: usize,
+    /// Also the clock where there is none.
     pub(super) allocations: u32,
-    pub(super) frees: u32,
     pub(super) failures: u32,
     pub(super) violations: u32,
     /// Stamps given out from now on are at least this (see `mark`).
     pub(super) floor: u32,
-    /// What the running operation noticed beside its own verdict.
-    pub(super) noticed: ArenaViolation,
-    /// Where it noticed that.
-    pub(super) noticed_at: usize,
-    pub(super) config: ArenaConfig,
+    pub(super) finding: Finding,
     mode: PhantomData<M>,
 }
 
@@ -55,30 +60,46 @@ impl<M: Mode> Heap<M> {
         config: &ArenaConfig,
     ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
-        let limit = base.checked_add(length)?;
-        let start = base.checked_next_multiple_of(align_of::<Self>())?;
+        let limit = base + length;
+        let start = (base + ALIGNMENT - 1) & !(ALIGNMENT - 1);
         let widest = if config.largest_region == 0 { length } else { config.largest_region };
-        let widest = widest.min(M::LARGEST_REGION);
-        let levels = classes::levels(widest).min(classes::FIRST);
-        let heads = start.checked_add(size_of::<Self>())?;
-        let region = heads + levels * classes::SECOND * WORD;
+        let widest = if widest < M::LARGEST_REGION { widest } else { M::LARGEST_REGION };
+        let classes = classes::count(widest);
+        let region = start + size_of::<Self>() + classes * WORD;
         if region > limit {
             return None;
         }
-        let heap = core::ptr::with_exposed_provenance_mut::<Self>(start);
         // SAFETY: aligned, and the structure and its list heads end at `region`,
         // inside the caller's memory. All zeros is a valid `Heap`, so the bytes
-        // can be cleared before the fields are set.
-        let this = unsafe {
-            super::pattern::fill(start, region, 0);
-            &mut *heap
-        };
-        this.levels = levels;
-        this.secret = if config.secret == 0 { usize::MAX / 0xffff * 0x5bd1 } else { config.secret };
-        this.config = *config;
-        // SAFETY: what lies above the list heads is the caller's, unused.
-        unsafe { this.add_region(region, limit) };
-        if this.regions == 0 { None } else { Some(heap) }
+        // are cleared before the fields are set; what lies above the list heads
+        // is the caller's, unused.
+        unsafe {
+            pattern::fill(start, region, 0);
+            let heap = core::ptr::with_exposed_provenance_mut::<Self>(start);
+            let this = &mut *heap;
+            this.classes = classes;
+            this.config = *config;
+            if this.config.secret == 0 {
+                this.config.secret = usize::MAX / 0xffff * 0x5bd1;
+            }
+            if this.config.poison_window > M::LARGEST_REGION {
+                this.config.poison_window = M::LARGEST_REGION;
+            }
+            this.add_region(region, limit);
+            if this.regions == 0 { None } else { Some(heap) }
+        }
+    }
+
+    /// What the check words are keyed with.
+    #[inline]
+    pub(super) fn secret(&self) -> usize {
+        self.config.secret
+    }
+
+    /// Whether freed blocks are poisoned to their end.
+    #[inline]
+    pub(super) fn poisons_all(&self) -> bool {
+        self.config.poison_window >= M::LARGEST_REGION
     }
 
     /// The address of list `class`'s head.
@@ -90,8 +111,8 @@ impl<M: Mode> Heap<M> {
     /// The first block of list `class`, 0 when it is empty.
     #[inline]
     pub(super) fn head(&self, class: usize) -> usize {
-        // SAFETY: `create` laid out `levels * SECOND` heads after the structure,
-        // and classes come from sizes that a region of this heap can have.
+        // SAFETY: `create` laid out `classes` heads after the structure, and
+        // classes come from sizes that a region of this heap can have.
         unsafe { load(self.head_address(class)) }
     }
 
@@ -101,15 +122,13 @@ impl<M: Mode> Heap<M> {
         unsafe { store(self.head_address(class), block) }
     }
 
-    /// Remembers what an operation noticed; its door reports it.
+    /// Remembers what an operation noticed; its door tells it.
     #[inline]
-    pub(super) fn notice(&mut self, violation: ArenaViolation, address: usize) {
-        self.noticed = violation;
-        self.noticed_at = address;
+    pub(super) fn notice(&mut self, kind: ArenaViolation, address: usize, block: usize) {
+        self.finding = Finding { kind, address, block };
     }
 
     /// The present stamp, 24 bits: quarter seconds, or allocations.
-    #[inline]
     pub(super) fn stamp(&self) -> u32 {
         let now = match self.config.clock {
             // SAFETY: the user gave the function together with its context.
@@ -117,7 +136,7 @@ impl<M: Mode> Heap<M> {
             None => self.allocations,
         };
         let ahead = now.wrapping_sub(self.floor) << 8;
-        (if (ahead as i32) < 0 { self.floor } else { now }) & STAMP_MASK
+        if (ahead as i32) < 0 { self.floor } else { now }
     }
 
     /// The stamp word of a new block.
@@ -126,11 +145,11 @@ impl<M: Mode> Heap<M> {
         if !M::OWNER {
             return 0;
         }
-        let task = match self.config.task {
+        let mut birth = self.stamp() << 8;
+        if let Some(task) = self.config.task {
             // SAFETY: the user gave the function together with its context.
-            Some(task) => unsafe { task(self.config.context) },
-            None => 0,
-        };
-        (self.stamp() << 8 | task & 0xff) as usize
+            birth |= unsafe { task(self.config.context) } & 0xff;
+        }
+        birth as usize
     }
 }

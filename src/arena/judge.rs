@@ -1,107 +1,149 @@
 //! The one place where a pointer from outside is judged.
 //!
 //! The fast answer needs the block's own header only. When that says no, the
-//! slow answer walks up from the region's first block to find out why; it takes
-//! time in proportion to the number of blocks, but only after a crime.
+//! nearest sound header below tells why; that takes time in proportion to the
+//! distance, but only after a crime.
 //!
-//! Invariant: `Ok(block)` is a live block whose payload is the pointer.
+//! Whatever can be mended is mended as it is noticed, so that each crime is
+//! told once and the call can be carried out after all.
+//!
+//! Invariant: `claim` gives a live block with a sound header and canary whose
+//! payload is the pointer.
 
 use super::block::Block;
 use super::event::{ArenaBlock, ArenaViolation};
 use super::heap::Heap;
 use super::layout::*;
+use super::pattern;
 use super::region::Region;
 
-/// Where an address lies, as the walk found it.
-pub(super) struct Place<M> {
-    /// The block whose bytes, header included, hold the address; `None` when a
-    /// header below it makes no sense.
-    pub block: Option<Block<M>>,
-    /// The block below that, or below the header that makes no sense.
-    pub below: Option<Block<M>>,
-    /// Where the walk stopped.
-    pub stopped: usize,
-}
-
 impl<M: Mode> Heap<M> {
-    /// Whether `payload` is a live block of this heap.
-    #[inline]
-    pub(super) fn judge(&self, payload: usize) -> Result<Block<M>, ArenaViolation> {
+    /// The live block at `payload`, or `None` and a finding. After an overflow
+    /// or underflow the block is mended: a second claim succeeds.
+    #[inline(never)]
+    pub(super) fn claim(&mut self, payload: usize) -> Option<Block<M>> {
         let address = payload.wrapping_sub(M::HEADER);
-        let Some(region) = self.region_of(address) else {
-            return Err(ArenaViolation::InvalidFree);
-        };
-        if payload % ALIGNMENT != 0 || address > region.end() - M::SMALLEST {
-            return Err(ArenaViolation::InvalidFree);
-        }
-        // SAFETY: at a block's phase, with room for a header below the end.
-        let block = unsafe { Block::<M>::at(address) };
-        if !block.is_free() && block.is_sealed(self.secret) {
-            // With guard the seal proves the header; without, look at its size.
-            if M::GUARD || self.plausible(region, address).is_some() {
-                return Ok(block);
+        if let Some(region) = self.region_of(address)
+            && payload % ALIGNMENT == 0
+            && address <= region.end() - M::SMALLEST
+        {
+            // SAFETY: at a block's phase, with room for a header below the end.
+            let block = unsafe { Block::<M>::at(address) };
+            if !block.is_free()
+                && block.is_sealed(self.secret())
+                && (M::GUARD || block.size() != 0)
+            {
+                let Some(damage) = self.canary_damage(block) else { return Some(block) };
+                self.arm(block);
+                self.notice(ArenaViolation::Overflow, damage, payload);
+                return None;
             }
+            self.explain(address);
+        } else {
+            self.notice(ArenaViolation::InvalidFree, payload, 0);
         }
-        Err(self.explain(region, payload))
+        None
     }
 
-    /// Why `payload` is not a live block.
+    /// Notices why the header at `address`, a block's phase inside a region, is
+    /// not that of a live block.
     #[cold]
     #[inline(never)]
-    fn explain(&self, region: Region, payload: usize) -> ArenaViolation {
-        let place = self.locate(region, payload - M::HEADER);
-        match place.block {
-            None => self.explain_damage(&place),
-            Some(block) if block.is_free() => ArenaViolation::DoubleFree,
-            Some(block) if block.payload() == payload => self.explain_damage(&place),
-            Some(_) => ArenaViolation::InvalidFree,
-        }
-    }
-
-    /// Who damaged the header where the walk stopped: the block below, if its
-    /// canary is gone as well; a write just before the payload, if the header's
-    /// size still leads to the next block; else nobody can tell.
-    pub(super) fn explain_damage(&self, place: &Place<M>) -> ArenaViolation {
-        if let Some(below) = place.below
-            && !below.is_free()
-            && below.is_sealed(self.secret)
-            && self.canary_damage(below).is_some()
+    pub(super) fn explain(&mut self, address: usize) {
+        // SAFETY: the caller's promise; room for a header as above.
+        let block = unsafe { Block::<M>::at(address) };
+        let mut kind = ArenaViolation::Corrupt;
+        let (mut place, mut concerned) = (block.payload(), 0);
+        if block.is_free() && (!M::GUARD || block.is_sealed(self.secret())) {
+            kind = ArenaViolation::DoubleFree;
+        } else if M::GUARD
+            && let Some(region) = self.region_of(address)
         {
-            return ArenaViolation::Overflow;
+            let below = self.sound_header(region, address);
+            if let Some(below) = below
+                && below.end() > address
+            {
+                // Inside a block: this never was a header, or is none any more.
+                kind = ArenaViolation::DoubleFree;
+                if !below.is_free() {
+                    kind = ArenaViolation::InvalidFree;
+                    concerned = below.payload();
+                }
+            } else {
+                if self.is_plausible(region, address) {
+                    kind = ArenaViolation::UseAfterFree;
+                    if !block.is_free() {
+                        kind = ArenaViolation::Underflow;
+                        concerned = place;
+                        block.seal(self.secret());
+                    }
+                }
+                if let Some(below) = below
+                    && !below.is_free()
+                    && let Some(damage) = self.canary_damage(below)
+                {
+                    // The block below ran over its end, into this header.
+                    kind = ArenaViolation::Overflow;
+                    concerned = below.payload();
+                    place = damage;
+                    self.arm(below);
+                }
+            }
+        } else {
+            kind = ArenaViolation::InvalidFree;
         }
-        match place.block {
-            Some(_) => ArenaViolation::Underflow,
-            None => ArenaViolation::Corrupt,
+        self.notice(kind, place, concerned);
+    }
+
+    /// The nearest sound header strictly below `address`, found by its seal.
+    #[inline(never)]
+    pub(super) fn sound_header(&self, region: Region, address: usize) -> Option<Block<M>> {
+        let mut at = address;
+        while at > region.first::<M>() {
+            at -= ALIGNMENT;
+            // SAFETY: at a block's phase inside the region, below a header.
+            let block = unsafe { Block::<M>::at(at) };
+            if block.is_sealed(self.secret()) {
+                return Some(block);
+            }
+        }
+        None
+    }
+
+    /// Writes a live block's canary.
+    #[inline(never)]
+    pub(super) fn arm(&self, block: Block<M>) {
+        if M::GUARD {
+            let canary = pattern::canary(self.secret(), block.address());
+            // SAFETY: from the end of the request to the end of the block.
+            unsafe { pattern::arm(block.payload() + block.requested(), block.end(), canary) };
         }
     }
 
-    /// Walks up to the block that holds `address`.
-    pub(super) fn locate(&self, region: Region, address: usize) -> Place<M> {
-        let mut below = None;
-        let mut at = region.first::<M>();
-        while at < region.end() {
-            let Some(block) = self.plausible(region, at) else { break };
-            if address < block.end() {
-                return Place { block: Some(block), below, stopped: at };
-            }
-            below = Some(block);
-            at = block.end();
+    /// The first damaged byte of a live block's canary.
+    pub(super) fn canary_damage(&self, block: Block<M>) -> Option<usize> {
+        if !M::GUARD {
+            return None;
         }
-        Place { block: None, below, stopped: at }
+        let canary = pattern::canary(self.secret(), block.address());
+        // SAFETY: from the end of the request to the end of a sealed block.
+        unsafe { pattern::first_damage(block.payload() + block.requested(), block.end(), canary) }
     }
 
     /// What is known of a block.
+    #[inline(never)]
     pub(super) fn describe(&self, block: Block<M>) -> ArenaBlock {
-        let free = block.is_free();
-        let birth = if free { 0 } else { block.birth() };
-        let age = self.stamp().wrapping_sub((birth >> 8) as u32) & STAMP_MASK;
+        let birth = block.birth();
+        let mut age = self.stamp().wrapping_sub((birth >> 8) as u32) & STAMP_MASK;
+        if self.config.clock.is_some() {
+            age <<= 8;
+        }
         ArenaBlock {
             address: block.payload(),
             size: block.requested(),
-            site: if free { 0 } else { block.site() },
-            age: if self.config.clock.is_some() { age << 8 } else { age },
+            site: block.site(),
+            age,
             task: (birth & 0xff) as u32,
-            free: free.into(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! its header is sealed; lists are doubly linked through the headers.
 
 use super::block::Block;
-use super::classes::{self, SECOND};
+use super::classes::{self, MAP_WORDS};
 use super::heap::Heap;
 use super::layout::*;
 
@@ -13,11 +13,12 @@ use super::layout::*;
 const PROBES: usize = 4;
 
 impl<M: Mode> Heap<M> {
+    /// The word of the bitmap that covers list `class`.
     #[inline]
-    fn second_map(&mut self, level: usize) -> &mut u8 {
-        // SAFETY: levels come from classes of this heap's sizes, and `create`
-        // made sure that those lie below `classes::FIRST`.
-        unsafe { self.second_maps.get_unchecked_mut(level) }
+    fn map_word(&mut self, class: usize) -> &mut u32 {
+        // SAFETY: sizes are at most `LARGEST_REGION`, whose class is below
+        // `32 * MAP_WORDS` (a test in `tests.rs` keeps it so).
+        unsafe { self.map.get_unchecked_mut(class / 32) }
     }
 
     /// Makes `[address, address + size)` a free block and enters it.
@@ -25,6 +26,7 @@ impl<M: Mode> Heap<M> {
     /// # Safety
     /// The range is `size` bytes inside a locked region, at least
     /// `M::SMALLEST`, at a block's phase, and belongs to no block.
+    #[inline(never)]
     pub(super) unsafe fn shelve(&mut self, address: usize, size: usize, flag: usize) {
         // SAFETY: the caller's promise is that of `Block::at`.
         let block = unsafe { Block::<M>::at(address) };
@@ -35,15 +37,13 @@ impl<M: Mode> Heap<M> {
             unsafe { Block::<M>::at(head) }.relink_previous(address);
         }
         self.set_head(class, address);
-        self.first_map |= 1 << (class / SECOND);
-        *self.second_map(class / SECOND) |= 1 << (class % SECOND);
-        block.set_state(size | FREE | flag);
-        block.set_links(head, 0);
+        *self.map_word(class) |= 1 << (class % 32);
         block.set_footer(size);
-        block.seal(self.secret);
+        block.set_free(size, flag, head, self.secret());
     }
 
     /// Takes a sealed free block out of its list.
+    #[inline(never)]
     pub(super) fn unlink(&mut self, block: Block<M>) {
         let (next, previous) = (block.next(), block.previous());
         if next != 0 {
@@ -59,78 +59,71 @@ impl<M: Mode> Heap<M> {
     }
 
     /// Gives list `class` a new head, perhaps none.
+    #[inline]
     fn behead(&mut self, class: usize, next: usize) {
         self.set_head(class, next);
         if next == 0 {
-            let map = self.second_map(class / SECOND);
-            *map &= !(1 << (class % SECOND));
-            if *map == 0 {
-                self.first_map &= !(1 << (class / SECOND));
-            }
+            *self.map_word(class) &= !(1 << (class % 32));
         }
     }
 
-    /// The lowest non-empty class from `class` on.
+    /// The lowest class from `class` on that has a block; past the last one,
+    /// a class that has none.
     #[inline]
-    fn class_from(&mut self, class: usize) -> Option<usize> {
-        let mut level = class / SECOND;
-        if level >= self.levels {
-            return None;
+    fn first_class(&mut self, class: usize) -> usize {
+        let mut word = class / 32;
+        let mut bits = *self.map_word(class) & (u32::MAX << (class % 32));
+        while bits == 0 && word + 1 < MAP_WORDS {
+            word += 1;
+            bits = *self.map_word(word * 32);
         }
-        let mut map = u32::from(*self.second_map(level)) & (u32::MAX << (class % SECOND));
-        if map == 0 {
-            let first = self.first_map & (u32::MAX << 1 << level);
-            if first == 0 {
-                return None;
-            }
-            level = first.trailing_zeros() as usize;
-            map = u32::from(*self.second_map(level));
-        }
-        Some(level * SECOND + map.trailing_zeros() as usize)
+        if bits == 0 { usize::MAX } else { word * 32 + bits.trailing_zeros() as usize }
     }
 
     /// A block of at least `size` bytes, taken out of its list.
+    #[inline]
     pub(super) fn take(&mut self, size: usize) -> Option<Block<M>> {
-        let mut found = 0;
-        if let Some(class) = self.class_from(classes::at_least(size)) {
-            found = self.head(class);
+        loop {
+            let mut class = self.first_class(classes::at_least(size));
+            let mut found = if class == usize::MAX { 0 } else { self.head(class) };
+            if found == 0 {
+                class = classes::of(size);
+                found = self.probe(class, size);
+                if found == 0 {
+                    return None;
+                }
+            }
+            // SAFETY: found in a list of this heap.
+            let block = unsafe { Block::<M>::at(found) };
+            if block.is_sealed(self.secret()) {
+                self.unlink(block);
+                return Some(block);
+            }
+            // The header was overwritten, so its links lead nowhere: do without
+            // this list until a check builds it anew.
+            self.explain(found);
+            self.behead(class, 0);
         }
-        if found == 0 {
-            found = self.probe(size);
-        }
-        if found == 0 {
-            return None;
-        }
-        // SAFETY: found in a list of this heap.
-        let block = unsafe { Block::<M>::at(found) };
-        if !block.is_sealed(self.secret) {
-            // Its links lead nowhere: mend the heap, then look again.
-            self.repair_at(found);
-            return self.take(size);
-        }
-        self.unlink(block);
-        Some(block)
     }
 
     /// Looks for a large enough block among the first of the request's own
     /// class, whose blocks may be smaller or larger than it.
-    fn probe(&mut self, size: usize) -> usize {
-        let class = classes::of(size);
-        if class / SECOND >= self.levels {
+    #[inline]
+    fn probe(&mut self, class: usize, size: usize) -> usize {
+        if class >= self.classes {
             return 0;
         }
         let mut found = self.head(class);
-        for _ in 0..PROBES {
-            if found == 0 {
-                break;
-            }
+        let mut probes = PROBES;
+        while found != 0 {
             // SAFETY: reached through sealed links from a list head.
             let block = unsafe { Block::<M>::at(found) };
-            if block.size() >= size || !block.is_sealed(self.secret) {
-                return found;
+            if block.size() >= size || !block.is_sealed(self.secret()) {
+                break;
             }
-            found = block.next();
+            probes -= 1;
+            found = if probes == 0 { 0 } else { block.next() };
         }
-        0
+        found
     }
 }

@@ -27,7 +27,7 @@ use super::door::Arena;
 use super::event::ArenaBlock;
 use super::heap::Heap;
 use super::layout::*;
-use super::region::Region;
+use super::region::ArenaCursor;
 
 /// How a block is held; the names in reports are Valgrind's.
 #[repr(u32)]
@@ -67,14 +67,22 @@ pub struct ArenaLeak {
     pub first: ArenaBlock,
 }
 
-/// Blocks and bytes of each [`ArenaLeakKind`], in its order.
+/// How much there is of one kind.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArenaLeakCount {
+    /// Blocks.
+    pub blocks: usize,
+    /// Bytes asked for.
+    pub bytes: usize,
+}
+
+/// How much there is of each [`ArenaLeakKind`], by its number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArenaLeakTotals {
-    /// Blocks, by kind.
-    pub blocks: [u32; 4],
-    /// Bytes asked for, by kind.
-    pub bytes: [usize; 4],
+    /// Indexed by [`ArenaLeakKind`].
+    pub kinds: [ArenaLeakCount; 4],
 }
 
 const UNREACHED: usize = 0;
@@ -82,30 +90,16 @@ const REACHED: usize = 1 << COLOUR_SHIFT;
 const POSSIBLE: usize = 2 << COLOUR_SHIFT;
 const INDIRECT: usize = 3 << COLOUR_SHIFT;
 
-/// Blocks whose words wait to be read; when it is full, PENDING alone tells.
-struct MarkStack {
-    blocks: [usize; 16],
+/// A scan under way.
+struct Scan {
+    /// Blocks whose words wait to be read; when it is full, PENDING alone tells.
+    waiting: [usize; 16],
     depth: usize,
-}
-
-impl MarkStack {
-    #[inline]
-    fn push(&mut self, block: usize) {
-        if let Some(slot) = self.blocks.get_mut(self.depth) {
-            *slot = block;
-            self.depth += 1;
-        }
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<usize> {
-        self.depth = self.depth.checked_sub(1).unwrap_or(usize::MAX);
-        let top = self.blocks.get(self.depth).copied();
-        if top.is_none() {
-            self.depth = 0;
-        }
-        top
-    }
+    overflowed: bool,
+    /// What the next words give to the blocks they point to.
+    colour: usize,
+    /// The lost block whose dependants are coloured; it keeps its own colour.
+    origin: usize,
 }
 
 impl<M: Mode> Arena<M> {
@@ -126,153 +120,148 @@ impl<M: Mode> Arena<M> {
             return ArenaLeakTotals::default();
         }
         self.locked(|heap| {
-            let mut stack = MarkStack { blocks: [0; 16], depth: 0 };
+            let mut scan =
+                Scan { waiting: [0; 16], depth: 0, overflowed: false, colour: REACHED, origin: 0 };
             for root in roots {
                 let start = (root.start.addr() + WORD - 1) & !(WORD - 1);
-                heap.scan(start, root.end.addr(), REACHED, &mut stack, 0);
-                heap.drain(&mut stack, 0);
+                scan.colour = REACHED;
+                heap.read_words(&mut scan, start, root.end.addr());
             }
-            heap.each(|heap, block| {
+            let mut cursor = ArenaCursor::default();
+            while let Some(block) = heap.next_live(&mut cursor) {
                 if block.state() & COLOUR_MASK == UNREACHED {
-                    let (from, to) = (block.payload(), block.payload() + block.requested());
-                    heap.scan(from, to, INDIRECT, &mut stack, block.address());
-                    heap.drain(&mut stack, block.address());
+                    scan.colour = INDIRECT;
+                    scan.origin = block.address();
+                    heap.read_words(
+                        &mut scan,
+                        block.payload(),
+                        block.payload() + block.requested(),
+                    );
                 }
-            });
+            }
             let totals = heap.count(&mut visit);
-            heap.each(|_, block| block.set_state(block.state() & !(COLOUR_MASK | PENDING)));
+            while let Some(block) = heap.next_live(&mut cursor) {
+                block.set_state(block.state() & !(COLOUR_MASK | PENDING));
+            }
             totals
         })
     }
 }
 
 impl<M: Mode> Heap<M> {
-    /// Calls `visit` for every live block, lowest address of the newest region
-    /// first; stops in a region where a header makes no sense.
-    pub(super) fn each(&mut self, mut visit: impl FnMut(&mut Self, Block<M>)) {
-        // SAFETY: 0 or the newest descriptor.
-        let mut region = unsafe { Region::at(self.regions) };
-        while let Some(current) = region {
-            let mut at = current.first::<M>();
-            while at < current.end() {
-                let Some(block) = self.plausible(current, at) else { break };
-                at = block.end();
-                if !block.is_free() {
-                    visit(self, block);
-                }
-            }
-            region = current.next();
-        }
-    }
-
-    /// Reads the words of `[from, to)` and colours the blocks they point to;
-    /// `origin` itself is left alone.
-    fn scan(&self, from: usize, to: usize, colour: usize, stack: &mut MarkStack, origin: usize) {
+    /// Colours the blocks that the words of `[from, to)` point to, and all that
+    /// those point to.
+    #[inline(never)]
+    fn read_words(&self, scan: &mut Scan, from: usize, to: usize) {
         let mut at = from;
-        while at < to & !(WORD - 1) {
-            // SAFETY: a root that the caller called readable, or a live block.
-            let word = unsafe { load(at) };
-            at += WORD;
-            let Some((block, exact)) = self.find(word) else { continue };
-            let colour = if exact || colour != REACHED { colour } else { POSSIBLE };
-            let old = block.state() & COLOUR_MASK;
-            // UNREACHED < INDIRECT < POSSIBLE < REACHED; a scan of lost blocks
-            // (INDIRECT) never meets a block of a higher colour as its own.
-            let better = old == UNREACHED || (colour == REACHED && old == POSSIBLE);
-            if better && block.address() != origin {
-                block.set_state(block.state() & !COLOUR_MASK | colour | PENDING);
-                stack.push(block.address());
-            }
-        }
-    }
-
-    /// Reads the words of all PENDING blocks until there are none.
-    fn drain(&mut self, stack: &mut MarkStack, origin: usize) {
+        let mut to = to & !(WORD - 1);
+        let mut cursor = ArenaCursor::default();
         loop {
-            let overflowed = stack.depth == stack.blocks.len();
-            while let Some(address) = stack.pop() {
-                // SAFETY: pushed as a live block; the lock is held.
-                self.read_pending(unsafe { Block::at(address) }, stack, origin);
+            while at < to {
+                // SAFETY: a root that the caller called readable, or a live block.
+                let word = unsafe { load(at) };
+                self.reach(scan, word);
+                at += WORD;
             }
-            if !overflowed {
+            // What waits on the stack first, then what did not fit.
+            let next = if scan.depth > 0 {
+                scan.depth -= 1;
+                // SAFETY: below the old depth, which is at most the length; only
+                // live blocks were pushed, and the lock is held.
+                Some(unsafe { Block::<M>::at(*scan.waiting.get_unchecked(scan.depth)) })
+            } else if scan.overflowed {
+                let next = self.next_live(&mut cursor);
+                scan.overflowed = next.is_some();
+                next
+            } else {
                 return;
+            };
+            if let Some(block) = next
+                && block.state() & PENDING != 0
+            {
+                block.set_state(block.state() & !PENDING);
+                scan.colour = block.state() & COLOUR_MASK;
+                at = block.payload();
+                to = (at + block.requested()) & !(WORD - 1);
             }
-            self.each(|heap, block| heap.read_pending(block, stack, origin));
         }
     }
 
-    fn read_pending(&self, block: Block<M>, stack: &mut MarkStack, origin: usize) {
-        let state = block.state();
-        if state & PENDING != 0 {
-            block.set_state(state & !PENDING);
-            let from = block.payload();
-            self.scan(from, from + block.requested(), state & COLOUR_MASK, stack, origin);
+    /// Colours the block that `word` points to, if it does and that is news.
+    #[inline(never)]
+    fn reach(&self, scan: &mut Scan, word: usize) {
+        let Some(block) = self.block_of(word) else { return };
+        let mut colour = scan.colour;
+        if word != block.payload() && colour == REACHED {
+            colour = POSSIBLE;
+        }
+        let old = block.state() & COLOUR_MASK;
+        let news = old == UNREACHED || (old == POSSIBLE && colour == REACHED);
+        if news && block.address() != scan.origin {
+            block.set_state(block.state() & !COLOUR_MASK | colour | PENDING);
+            if let Some(slot) = scan.waiting.get_mut(scan.depth) {
+                *slot = block.address();
+                scan.depth += 1;
+            } else {
+                scan.overflowed = true;
+            }
         }
     }
 
-    /// The live block that `word` points to, and whether to its start.
-    fn find(&self, word: usize) -> Option<(Block<M>, bool)> {
-        let region = self.region_of(word)?;
-        let mut at = (word & !(ALIGNMENT - 1)).wrapping_sub(M::HEADER);
+    /// The live block whose payload holds `address`.
+    #[inline(never)]
+    pub(super) fn block_of(&self, address: usize) -> Option<Block<M>> {
+        let region = self.region_of(address)?;
         let block = if M::GUARD {
-            let (first, last) = (region.first::<M>(), region.end() - M::SMALLEST);
-            if at > last {
-                at = last;
-            }
+            // One step above the first place that could be its header.
+            let above = (address & !(ALIGNMENT - 1)) + ALIGNMENT - M::HEADER;
+            let last = region.end() - M::SMALLEST + ALIGNMENT;
+            self.sound_header(region, if above < last { above } else { last })?
+        } else {
+            let mut cursor = ArenaCursor { region: region.address(), block: 0 };
             loop {
-                if at < first || at > last {
-                    return None;
-                }
-                // SAFETY: at a block's phase, with room for a header.
-                let block = unsafe { Block::<M>::at(at) };
-                if block.is_sealed(self.secret) {
+                let block = self.next_live(&mut cursor)?;
+                if address < block.end() {
                     break block;
                 }
-                at -= ALIGNMENT;
             }
-        } else {
-            self.locate(region, word).block?
         };
-        let offset = word.wrapping_sub(block.payload());
+        let offset = address.wrapping_sub(block.payload());
         let inside = offset == 0 || offset < block.requested();
-        if block.is_free() || !inside { None } else { Some((block, offset == 0)) }
+        if block.is_free() || !inside { None } else { Some(block) }
     }
 
     /// Adds up each kind and visits each call site of lost blocks once: the
     /// blocks already told are PENDING.
-    fn count(&mut self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
+    fn count(&self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
         let mut totals = ArenaLeakTotals::default();
-        self.each(|heap, block| {
+        let mut cursor = ArenaCursor::default();
+        while let Some(block) = self.next_live(&mut cursor) {
             let colour = block.state() & COLOUR_MASK;
             let kind = (colour >> COLOUR_SHIFT) & 3;
             // SAFETY: two bits index four entries.
-            unsafe {
-                *totals.blocks.get_unchecked_mut(kind) += 1;
-                *totals.bytes.get_unchecked_mut(kind) += block.requested();
-            }
-            if colour == REACHED || block.state() & PENDING != 0 {
-                return;
-            }
-            let mut leak = ArenaLeak {
-                kind: match colour {
-                    UNREACHED => ArenaLeakKind::Definite,
-                    POSSIBLE => ArenaLeakKind::Possible,
-                    _ => ArenaLeakKind::Indirect,
-                },
-                blocks: 0,
-                bytes: 0,
-                first: heap.describe(block),
+            let leak = unsafe {
+                let total = totals.kinds.get_unchecked_mut(kind);
+                total.blocks += 1;
+                total.bytes += block.requested();
+                core::mem::transmute::<u32, ArenaLeakKind>(kind as u32)
             };
-            heap.each(|_, other| {
+            if colour == REACHED || block.state() & PENDING != 0 {
+                continue;
+            }
+            let mut leak =
+                ArenaLeak { kind: leak, blocks: 0, bytes: 0, first: self.describe(block) };
+            let mut rest = ArenaCursor { region: cursor.region, block: block.address() };
+            while let Some(other) = self.next_live(&mut rest) {
                 let state = other.state();
-                if state & (COLOUR_MASK | PENDING) == colour && other.site() == block.site() {
+                if state & (COLOUR_MASK | PENDING) == colour && other.site() == leak.first.site {
                     other.set_state(state | PENDING);
                     leak.blocks += 1;
                     leak.bytes += other.requested();
                 }
-            });
+            }
             visit(&leak);
-        });
+        }
         totals
     }
 }

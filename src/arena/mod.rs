@@ -45,10 +45,10 @@ mod resize;
 #[cfg(test)]
 mod tests;
 
-pub use check::ArenaCursor;
 pub use door::{Arena, halt};
 pub use event::{ArenaAnswer, ArenaBlock, ArenaConfig, ArenaEvent, ArenaSite, ArenaViolation};
 pub use heap::Heap;
 pub use layout::{Bare, Guard, Mode, Owner, OwnerGuard};
-pub use lost::{ArenaLeak, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};
+pub use lost::{ArenaLeak, ArenaLeakCount, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};
+pub use region::ArenaCursor;
 pub use owners::{ArenaSiteTotal, ArenaStatistics};

@@ -7,8 +7,8 @@ use super::block::Block;
 use super::classes::SECOND;
 use super::door::Arena;
 use super::event::ArenaBlock;
-use super::heap::Heap;
 use super::layout::*;
+use super::region::ArenaCursor;
 
 /// Live blocks of one call site.
 #[repr(C)]
@@ -33,7 +33,7 @@ pub struct ArenaStatistics {
     pub free_bytes: usize,
     /// The least `free_bytes` has been since `reset_least_free`.
     pub least_free_bytes: usize,
-    /// The largest request that would be met now.
+    /// The largest request that would surely be met now.
     pub largest_free: usize,
     /// Bytes asked for by live blocks.
     pub live_bytes: usize,
@@ -43,8 +43,6 @@ pub struct ArenaStatistics {
     pub live_blocks: u32,
     /// Successful allocations, wrapping.
     pub allocations: u32,
-    /// Frees, wrapping.
-    pub frees: u32,
     /// Requests that could not be met.
     pub failures: u32,
     /// Violations reported, exhaustion not among them.
@@ -53,30 +51,38 @@ pub struct ArenaStatistics {
 
 impl<M: Mode> Arena<M> {
     /// Calls `visit` for every live block.
+    #[inline]
     pub fn walk(self, mut visit: impl FnMut(&ArenaBlock)) {
-        self.locked(|heap| heap.each(|heap, block| visit(&heap.describe(block))));
+        self.locked(|heap| {
+            let mut cursor = ArenaCursor::default();
+            while let Some(block) = heap.next_live(&mut cursor) {
+                visit(&heap.describe(block));
+            }
+        });
     }
 
     /// A moment in the heap's life: blocks allocated from now on are "since" it.
     pub fn mark(self) -> u32 {
         self.locked(|heap| {
             // Marks may fall within one unit of the clock: push the next stamp.
-            heap.floor = heap.stamp().wrapping_add(1) & STAMP_MASK;
+            heap.floor = heap.stamp().wrapping_add(1);
             heap.floor
         })
     }
 
     /// Calls `visit` for every live block allocated since `mark` and at least
     /// `least_age` old (milliseconds; without a clock, allocations).
+    #[inline]
     pub fn live_since(self, mark: u32, least_age: u32, mut visit: impl FnMut(&ArenaBlock)) {
         self.locked(|heap| {
-            heap.each(|heap, block| {
+            let mut cursor = ArenaCursor::default();
+            while let Some(block) = heap.next_live(&mut cursor) {
                 let after = ((block.birth() >> 8) as u32).wrapping_sub(mark) << 8;
                 let description = heap.describe(block);
                 if after as i32 >= 0 && description.age >= least_age {
                     visit(&description);
                 }
-            });
+            }
         });
     }
 
@@ -86,26 +92,28 @@ impl<M: Mode> Arena<M> {
     pub fn summary(self, table: &mut [ArenaSiteTotal]) -> usize {
         let mut used = 0;
         self.locked(|heap| {
-            heap.each(|_, block| {
+            let mut cursor = ArenaCursor::default();
+            while let Some(block) = heap.next_live(&mut cursor) {
                 let mut row = 0;
                 while row < used && table.get(row).is_some_and(|row| row.site != block.site()) {
                     row += 1;
                 }
-                let full = row == table.len();
-                if full {
-                    row = row.wrapping_sub(1);
-                }
-                let Some(total) = table.get_mut(row) else { return };
-                if row == used {
-                    *total = ArenaSiteTotal { site: block.site(), blocks: 0, bytes: 0 };
+                if row == used && used < table.len() {
                     used += 1;
+                    if let Some(total) = table.get_mut(row) {
+                        *total = ArenaSiteTotal { site: block.site(), blocks: 0, bytes: 0 };
+                    }
+                } else if row == used {
+                    row = row.wrapping_sub(1);
+                    if let Some(total) = table.get_mut(row) {
+                        total.site = 0;
+                    }
                 }
-                if full {
-                    total.site = 0;
+                if let Some(total) = table.get_mut(row) {
+                    total.blocks += 1;
+                    total.bytes += block.requested();
                 }
-                total.blocks += 1;
-                total.bytes += block.requested();
-            });
+            }
         });
         used
     }
@@ -117,18 +125,31 @@ impl<M: Mode> Arena<M> {
                 total_bytes: heap.total_bytes,
                 free_bytes: heap.free_bytes,
                 least_free_bytes: heap.least_free,
-                largest_free: heap.largest_free(),
                 allocations: heap.allocations,
-                frees: heap.frees,
                 failures: heap.failures,
                 violations: heap.violations,
                 ..Default::default()
             };
-            heap.each(|_, block| {
-                statistics.live_blocks += 1;
-                statistics.live_bytes += block.requested();
-                statistics.overhead_bytes += block.size() - block.requested();
-            });
+            let mut cursor = ArenaCursor::default();
+            while let Some((_, address)) = heap.next_place(&mut cursor) {
+                // SAFETY: a header's place.
+                let block = unsafe { Block::<M>::at(address) };
+                let size = block.size();
+                if size == 0 || !block.is_sealed(heap.secret()) {
+                    break;
+                }
+                if block.is_free() {
+                    let free = size - M::HEADER - M::TAIL;
+                    if statistics.largest_free < free {
+                        statistics.largest_free = free;
+                    }
+                } else {
+                    statistics.live_blocks += 1;
+                    statistics.live_bytes += block.requested();
+                    statistics.overhead_bytes += size - block.requested();
+                }
+                cursor.block = address + size;
+            }
             statistics
         })
     }
@@ -140,17 +161,15 @@ impl<M: Mode> Arena<M> {
 
     /// The size asked for by the live block at `pointer`, 0 if there is none.
     pub fn usable_size(self, pointer: *const u8) -> usize {
-        self.locked(|heap| heap.judge(pointer.addr()).map_or(0, Block::requested))
+        self.locked(|heap| match heap.block_of(pointer.addr()) {
+            Some(block) if block.payload() == pointer.addr() => block.requested(),
+            _ => 0,
+        })
     }
 
     /// The live block that `address` lies in.
     pub fn block_of(self, address: *const u8) -> Option<ArenaBlock> {
-        let address = address.addr();
-        self.locked(|heap| {
-            let region = heap.region_of(address)?;
-            let block = heap.locate(region, address).block?;
-            if block.is_free() { None } else { Some(heap.describe(block)) }
-        })
+        self.locked(|heap| heap.block_of(address.addr()).map(|block| heap.describe(block)))
     }
 
     /// Gives another stretch of memory to the heap.
@@ -160,30 +179,6 @@ impl<M: Mode> Arena<M> {
     pub unsafe fn add_region(self, memory: *mut u8, length: usize) {
         let from = memory.expose_provenance();
         // SAFETY: the same promise.
-        self.locked(|heap| unsafe { heap.add_region(from, from.saturating_add(length)) });
-    }
-}
-
-impl<M: Mode> Heap<M> {
-    /// The largest request that would be met: looks through the highest
-    /// non-empty list, not in constant time.
-    pub(super) fn largest_free(&mut self) -> usize {
-        let mut largest = 0;
-        if self.first_map != 0 {
-            let level = (31 - self.first_map.leading_zeros()) as usize;
-            // SAFETY: bits of `first_map` are levels of this heap.
-            let map = u32::from(unsafe { *self.second_maps.get_unchecked(level) });
-            let mut at = self.head(level * SECOND + (31 - map.leading_zeros()) as usize);
-            while at != 0 {
-                // SAFETY: reached through sealed links from a list head.
-                let block = unsafe { Block::<M>::at(at) };
-                if !block.is_sealed(self.secret) {
-                    break;
-                }
-                largest = if block.size() > largest { block.size() } else { largest };
-                at = block.next();
-            }
-        }
-        largest.saturating_sub(M::HEADER + M::TAIL)
+        self.locked(|heap| unsafe { heap.add_region(from, from + length) });
     }
 }

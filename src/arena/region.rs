@@ -1,8 +1,8 @@
 //! Regions: the stretches of memory that a heap manages.
 //!
 //! ```text
-//!  | next | end | blocks …                                  | sentinel |
-//!   ^region      ^first                                      ^end
+//!  | next | end | gap | blocks …                            | sentinel |
+//!   ^region            ^first                                ^end
 //! ```
 //!
 //! Invariants: blocks tile `[first, end)` without gaps; the sentinel at `end`
@@ -14,8 +14,9 @@ use super::block::{Block, load, store};
 use super::classes;
 use super::heap::Heap;
 use super::layout::*;
+use super::pattern;
 
-/// The address of a region's descriptor.
+/// The address of a region's descriptor, a multiple of `ALIGNMENT`.
 #[derive(Clone, Copy)]
 pub struct Region(usize);
 
@@ -29,16 +30,9 @@ impl Region {
         if address == 0 { None } else { Some(Region(address)) }
     }
 
-    /// The region added before this one.
-    #[inline]
-    pub fn next(self) -> Option<Region> {
-        // SAFETY: the promise of `Region::at`.
-        unsafe { Region::at(load(self.0)) }
-    }
-
     /// The descriptor of the region added before this one, 0 = none.
     #[inline]
-    pub fn next_address(self) -> usize {
+    pub fn next(self) -> usize {
         // SAFETY: the promise of `Region::at`.
         unsafe { load(self.0) }
     }
@@ -50,98 +44,133 @@ impl Region {
         unsafe { load(self.0 + WORD) }
     }
 
+    /// The descriptor's own address.
+    #[inline]
+    pub fn address(self) -> usize {
+        self.0
+    }
+
     /// Where the first block lies.
     #[inline]
     pub fn first<M: Mode>(self) -> usize {
-        first_block::<M>(self.0)
+        self.0 + 2 * WORD + M::PHASE
     }
 }
 
-/// The lowest block address after a descriptor at `region`.
-#[inline]
-fn first_block<M: Mode>(region: usize) -> usize {
-    let lowest = region + 2 * WORD;
-    lowest + (M::PHASE.wrapping_sub(lowest) & (ALIGNMENT - 1))
+/// Where a walk goes on; all zeros = at the beginning.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArenaCursor {
+    pub(super) region: usize,
+    pub(super) block: usize,
 }
 
 impl<M: Mode> Heap<M> {
-    /// Gives `[from, limit)` to the heap; too short a range is ignored, one
-    /// longer than the heap's lists can hold is cut into several regions.
+    /// Gives `[from, limit)` to the heap; too short a range is ignored, and what
+    /// goes beyond the largest block that the heap's lists can hold stays
+    /// unused.
     ///
     /// # Safety
     /// The range is memory that nothing else uses as long as the heap is used.
     pub(super) unsafe fn add_region(&mut self, from: usize, limit: usize) {
-        let widest = self.widest();
-        let mut region = (from + WORD - 1) & !(WORD - 1);
-        while region < limit {
-            let first = first_block::<M>(region);
-            let room = limit.saturating_sub(first + WORD) & !(ALIGNMENT - 1);
-            let size = room.min(widest);
-            if size < M::SMALLEST {
-                break;
-            }
-            let end = first + size;
-            // SAFETY: descriptor, blocks and sentinel lie in the caller's range;
-            // the one block tiles the region.
-            unsafe {
-                store(region, self.regions);
-                store(region + WORD, end);
-                store(end, PREVIOUS_FREE);
-                if M::GUARD && self.config.poison_window != 0 {
-                    super::pattern::fill(first, end, super::pattern::POISON);
-                }
-                self.shelve(first, size, 0);
-            }
-            self.regions = region;
-            self.total_bytes += size;
-            self.free_bytes += size;
-            self.least_free += size;
-            region = end + WORD;
+        let region = Region((from + ALIGNMENT - 1) & !(ALIGNMENT - 1));
+        let first = region.first::<M>();
+        if limit < first + M::SMALLEST + WORD {
+            return;
         }
-    }
-
-    /// The largest block size that has a list.
-    fn widest(&self) -> usize {
-        // The last list of the last level ends just below the next power of two.
-        let largest = classes::SMALL << (self.levels - 1);
-        (largest - ALIGNMENT).min(M::LARGEST_REGION) & !(ALIGNMENT - 1)
-    }
-
-    /// The region that holds a payload at `address`.
-    #[inline]
-    pub(super) fn region_of(&self, address: usize) -> Option<Region> {
-        // SAFETY: `regions` is 0 or the newest descriptor.
-        let mut region = unsafe { Region::at(self.regions) };
-        while let Some(candidate) = region {
-            let first = candidate.first::<M>();
-            if address.wrapping_sub(first) < candidate.end() - first {
-                return Some(candidate);
+        let room = (limit - first - WORD) & !(ALIGNMENT - 1);
+        let widest = classes::widest(self.classes);
+        let size = if room < widest { room } else { widest };
+        let end = first + size;
+        // SAFETY: descriptor, blocks and sentinel lie in the caller's range;
+        // the one block tiles the region.
+        unsafe {
+            store(region.0, self.regions);
+            store(region.0 + WORD, end);
+            store(end, PREVIOUS_FREE);
+            if M::GUARD {
+                pattern::fill(first, end, pattern::POISON);
             }
-            region = candidate.next();
+            self.shelve(first, size, 0);
+        }
+        self.regions = region.0;
+        self.total_bytes += size;
+        self.free_bytes += size;
+        self.least_free += size;
+    }
+
+    /// The region that holds the header at `address`.
+    #[inline(never)]
+    pub(super) fn region_of(&self, address: usize) -> Option<Region> {
+        let mut next = self.regions;
+        // SAFETY: `regions` is 0 or the newest descriptor.
+        while let Some(region) = unsafe { Region::at(next) } {
+            let first = region.first::<M>();
+            if address.wrapping_sub(first) < region.end() - first {
+                return Some(region);
+            }
+            next = region.next();
         }
         None
     }
 
-    /// The block that begins at `address` if its header can be right: its size
-    /// keeps it inside `region`, and, when its seal is broken, leads to a block
-    /// whose seal is not.
-    #[inline]
-    pub(super) fn plausible(&self, region: Region, address: usize) -> Option<Block<M>> {
-        // SAFETY: `address` was reached by walking up from the region's first
-        // block and lies below its end, so a state word is there.
-        let block = unsafe { Block::<M>::at(address) };
-        let size = block.size();
-        if size < M::SMALLEST || size > region.end() - address || size % ALIGNMENT != 0 {
-            return None;
+    /// Whether the header at `address` can be right: its size keeps it inside
+    /// `region`, and, where there are check words, leads to a sound header.
+    pub(super) fn is_plausible(&self, region: Region, address: usize) -> bool {
+        // SAFETY: at a block's phase, below the region's end: a state word.
+        let size = unsafe { Block::<M>::at(address) }.size();
+        let room = region.end() - address;
+        if size < M::SMALLEST || size % ALIGNMENT != 0 || size > room {
+            return false;
         }
-        if M::GUARD && !block.is_sealed(self.secret) && block.end() < region.end() {
-            // Trust the size of a damaged header only if it leads to a sound one.
-            // SAFETY: below the region's end.
-            let next = unsafe { Block::<M>::at(block.end()) };
-            if !next.is_sealed(self.secret) {
-                return None;
+        if size == room {
+            return true;
+        }
+        // SAFETY: with room for a header below the region's end.
+        size + M::SMALLEST <= room
+            && unsafe { Block::<M>::at(address + size) }.is_sealed(self.secret())
+    }
+
+    /// The next live block of a walk; regions from the newest to the oldest,
+    /// blocks upwards, `None` and all zeros at the end. What lies above a
+    /// header that makes no sense is left out.
+    #[inline(never)]
+    pub(super) fn next_live(&self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
+        loop {
+            let (region, address) = self.next_place(cursor)?;
+            // SAFETY: `next_place` gives places of headers.
+            let block = unsafe { Block::<M>::at(address) };
+            if !block.is_sealed(self.secret()) && !self.is_plausible(region, address) {
+                cursor.block = region.end();
+                continue;
+            }
+            cursor.block = block.end();
+            if !block.is_free() {
+                return Some(block);
             }
         }
-        Some(block)
+    }
+
+    /// Where the walk stands: the next header's place and its region.
+    pub(super) fn next_place(&self, cursor: &mut ArenaCursor) -> Option<(Region, usize)> {
+        let mut next = cursor.region;
+        if next == 0 {
+            next = self.regions;
+        }
+        // SAFETY: descriptors are never moved; the cursor came from here.
+        while let Some(region) = unsafe { Region::at(next) } {
+            let mut address = cursor.block;
+            if address == 0 {
+                address = region.first::<M>();
+            }
+            if address < region.end() {
+                *cursor = ArenaCursor { region: next, block: address };
+                return Some((region, address));
+            }
+            next = region.next();
+            cursor.block = 0;
+        }
+        *cursor = ArenaCursor::default();
+        None
     }
 }
