@@ -1,8 +1,12 @@
-//! Taking memory: one search, at most two splits, one verification.
+//! Taking memory: one search, at most one split, one verification.
+//!
+//! A request is cut from the upper end of a free block, so that the lower part
+//! keeps its header and its poison where they are:
 //!
 //! ```text
-//!  taken      |                    free                      |
-//!  aligned    | front, free |  block  | rest, free           |
+//!  taken      |               free                |
+//!  plain      | rest, free, as it was |   block   |
+//!  aligned    | rest, free    |   block   | gap   |
 //! ```
 //!
 //! Invariant: the bytes handed out lie in exactly one live, sealed block whose
@@ -18,11 +22,12 @@ impl<M: Mode> Heap<M> {
     /// A payload of `requested` bytes, or 0 and a finding.
     #[inline]
     pub(super) fn allocate(&mut self, requested: usize, site: usize) -> usize {
-        if let Some(need) = block_size::<M>(requested)
-            && let Some(block) = self.take(need)
-        {
-            let flag = block.state() & PREVIOUS_FREE;
-            return self.hand_out(block.address(), block.size(), flag, requested, site);
+        if requested <= M::LARGEST {
+            let need = block_size::<M>(requested);
+            let taken = self.take(need);
+            if taken != 0 {
+                return self.cut(taken, need, requested, site);
+            }
         }
         self.notice(ArenaViolation::Exhausted, 0, 0);
         0
@@ -38,55 +43,87 @@ impl<M: Mode> Heap<M> {
         if alignment <= ALIGNMENT {
             return self.allocate(requested, site);
         }
-        // Room to move up to the next multiple, and once more if the gap is too
-        // small to be a block.
-        if alignment <= M::LARGEST_REGION
-            && let Some(need) = block_size::<M>(requested + alignment + M::SMALLEST)
-            && let Some(block) = self.take(need)
-        {
-            let mut lead = block.payload().wrapping_neg() & (alignment - 1);
-            if lead != 0 && lead < M::SMALLEST {
-                let beyond = block.payload() + M::SMALLEST;
-                lead = M::SMALLEST + (beyond.wrapping_neg() & (alignment - 1));
-            }
-            let (mut address, mut size) = (block.address(), block.size());
-            let mut flag = block.state() & PREVIOUS_FREE;
-            if lead != 0 {
-                self.verify_poison(address, lead + M::HEADER);
-                // SAFETY: the front part of a block just taken out of its list,
-                // at least SMALLEST long by the computation of `lead`; the
-                // poison in the middle is made whole before it is looked at.
-                unsafe { self.shelve_poisoned(address, lead, flag) };
-                if !self.poisons_all() {
-                    self.poison(address + lead, size - lead);
+        if requested <= M::LARGEST / 2 && alignment <= M::LARGEST / 4 {
+            let need = block_size::<M>(requested);
+            // Room to move down to the multiple below, and for a gap above and a
+            // rest below that are large enough to be blocks.
+            let taken = self.take(need + alignment + 2 * M::SMALLEST);
+            if taken != 0 {
+                // SAFETY: just taken.
+                let end = unsafe { Block::<M>::at(taken) }.end();
+                let payload = |end: usize| (end - need + M::HEADER) & !(alignment - 1);
+                let mut top = payload(end) - M::HEADER + need;
+                if top != end && end - top < M::SMALLEST {
+                    top = payload(end - M::SMALLEST) - M::HEADER + need;
                 }
-                address += lead;
-                size -= lead;
-                flag = PREVIOUS_FREE;
+                if top != end {
+                    // The part above becomes a free block of its own: first the
+                    // taken block's new end, then the gap.
+                    self.cut_gap(taken, top, end);
+                }
+                return self.cut(taken, need, requested, site);
             }
-            return self.hand_out(address, size, flag, requested, site);
         }
         self.notice(ArenaViolation::Exhausted, 0, 0);
         0
     }
 
-    /// Makes `size` unlinked bytes the block of a request and shelves what is
-    /// left behind it.
+    /// Shelves `[top, end)`, the upper part of an unlinked free block.
+    fn cut_gap(&mut self, taken: usize, top: usize, end: usize) {
+        // SAFETY: just taken out of its list, with room for the gap.
+        let block = unsafe { Block::<M>::at(taken) };
+        let flag = block.state() & PREVIOUS_FREE;
+        if !self.poisons_all() {
+            self.poison(top, end - top);
+        }
+        block.set_state((top - taken) << M::SIZE_SHIFT | FREE | flag);
+        // SAFETY: at least SMALLEST bytes at a block's phase, in no list.
+        unsafe { self.shelve(top, end - top, 0) };
+    }
+
+    /// Cuts `need` bytes from the upper end of the unlinked free block at
+    /// `taken` and makes them the block of a request.
     #[inline(never)]
-    fn hand_out(
-        &mut self,
-        address: usize,
-        size: usize,
-        flag: usize,
-        requested: usize,
-        site: usize,
-    ) -> usize {
-        let need = block_size::<M>(requested).unwrap_or(size);
-        self.verify_poison(address, need);
-        let size = self.trim(address, size, need);
+    fn cut(&mut self, taken: usize, mut need: usize, requested: usize, site: usize) -> usize {
+        // SAFETY: just taken out of its list.
+        let state = unsafe { Block::<M>::at(taken) }.state();
+        let size = Block::<M>::size_in(state);
+        let end = taken + size;
+        let mut flag = state & PREVIOUS_FREE;
+        let mut rest = size - need;
+        if rest < M::SMALLEST {
+            rest = 0;
+            need = size;
+        }
+        let address = taken + rest;
+        if M::GUARD {
+            // With all poisoned, what is handed out is verified whole; else the
+            // window at the start of what was freed.
+            let mut from = taken + M::FREE_HEADER;
+            if self.poisons_all() && rest != 0 {
+                from = address;
+            }
+            let window = self.window(end - from + M::FREE_HEADER);
+            // SAFETY: between the free block's header and its footer.
+            let damage = unsafe {
+                pattern::first_difference(from, from + window, pattern::POISON)
+            };
+            if let Some(damage) = damage {
+                self.notice(ArenaViolation::UseAfterFree, damage, 0);
+                self.poison(taken, size);
+            }
+        }
+        if rest != 0 {
+            // SAFETY: the lower part of the taken block.
+            unsafe { self.shelve(taken, rest, flag) };
+            flag = PREVIOUS_FREE;
+        }
+        // SAFETY: the block's end is the next block or the sentinel.
+        let next = unsafe { Block::<M>::at(end) };
+        next.set_state(next.state() & !PREVIOUS_FREE);
         self.allocations = self.allocations.wrapping_add(1);
-        self.spend(size);
-        self.own(address, size | flag, requested, site)
+        self.spend(need);
+        self.own(address, need, flag, requested, site)
     }
 
     /// Counts `size` bytes that were free as used.
@@ -105,48 +142,6 @@ impl<M: Mode> Heap<M> {
         if self.config.poison_window < all { self.config.poison_window } else { all }
     }
 
-    /// Notices damage in the poison of the first `size` bytes of what was free.
-    #[inline]
-    pub(super) fn verify_poison(&mut self, address: usize, size: usize) {
-        if M::GUARD {
-            let from = address + M::FREE_HEADER;
-            // SAFETY: between a free block's header and its footer.
-            let damage = unsafe {
-                pattern::first_difference(from, from + self.window(size), pattern::POISON)
-            };
-            if let Some(damage) = damage {
-                self.notice(ArenaViolation::UseAfterFree, damage, 0);
-            }
-        }
-    }
-
-    /// Keeps `need` of the `total` bytes at `address`, shelves the rest if it
-    /// can be a block, and tells the block above. Returns the size kept.
-    pub(super) fn trim(&mut self, address: usize, total: usize, need: usize) -> usize {
-        if total - need >= M::SMALLEST {
-            // SAFETY: the rest of the same range, long enough.
-            unsafe { self.shelve_poisoned(address + need, total - need, 0) };
-            return need;
-        }
-        // SAFETY: the range ends at the next block or at the sentinel.
-        let next = unsafe { Block::<M>::at(address + total) };
-        next.set_state(next.state() & !PREVIOUS_FREE);
-        total
-    }
-
-    /// Shelves a piece of what was a larger free block. With the window set to
-    /// all bytes, its inside is poison already.
-    ///
-    /// # Safety
-    /// As for `shelve`.
-    unsafe fn shelve_poisoned(&mut self, address: usize, size: usize, flag: usize) {
-        if !self.poisons_all() {
-            self.poison(address, size);
-        }
-        // SAFETY: the same promise.
-        unsafe { self.shelve(address, size, flag) };
-    }
-
     /// Fills the poison of a free block as far as the window reaches.
     #[inline]
     pub(super) fn poison(&self, address: usize, size: usize) {
@@ -157,26 +152,27 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// Makes the bytes at `address` the caller's block: size and flags from
-    /// `state`, owner, seal, canary. Returns the payload.
+    /// Makes `size` bytes at `address` the caller's block: state, owner, seal,
+    /// canary. Returns the payload.
+    #[inline]
     pub(super) fn own(
         &mut self,
         address: usize,
-        state: usize,
+        size: usize,
+        flag: usize,
         requested: usize,
         site: usize,
     ) -> usize {
         // SAFETY: the caller's unlinked range, at a block's phase.
         let block = unsafe { Block::<M>::at(address) };
-        let mut state = state;
+        let mut state = size << M::SIZE_SHIFT | flag;
         if M::OWNER || M::GUARD {
-            let capacity = (state & M::SIZE_MASK) - M::HEADER - M::TAIL;
-            state |= (capacity - requested) << SLACK_SHIFT;
+            state |= (size - M::HEADER - M::TAIL - requested) << SLACK_SHIFT;
         }
         block.set_state(state);
         block.set_owner(site, self.birth());
         block.seal(self.secret());
-        self.arm(block);
+        self.canary(block, true);
         block.payload()
     }
 }

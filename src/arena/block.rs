@@ -95,7 +95,13 @@ impl<M: Mode> Block<M> {
     /// Bytes from this header to the next, `ALIGNMENT`-rounded.
     #[inline]
     pub fn size(self) -> usize {
-        self.state() & M::SIZE_MASK
+        Self::size_in(self.state())
+    }
+
+    /// The size that a state word holds.
+    #[inline]
+    pub fn size_in(state: usize) -> usize {
+        (state >> M::SIZE_SHIFT) & !(ALIGNMENT - 1)
     }
 
     /// Where the next header begins.
@@ -115,8 +121,12 @@ impl<M: Mode> Block<M> {
     #[inline]
     pub fn requested(self) -> usize {
         let state = self.state();
-        let capacity = (state & M::SIZE_MASK).wrapping_sub(M::HEADER + M::TAIL);
-        if M::OWNER || M::GUARD { capacity.wrapping_sub(state >> SLACK_SHIFT) } else { capacity }
+        let capacity = Self::size_in(state).wrapping_sub(M::HEADER + M::TAIL);
+        if M::OWNER || M::GUARD {
+            capacity.wrapping_sub(state >> SLACK_SHIFT & SLACK_MASK)
+        } else {
+            capacity
+        }
     }
 
     /// Call site (address of a site record) or return address with bit 0 set;
@@ -156,11 +166,13 @@ impl<M: Mode> Block<M> {
     /// Writes and seals the header of a free block that becomes its list's head.
     #[inline]
     pub fn set_free(self, size: usize, flag: usize, next: usize, secret: usize) {
-        self.set_state(size | FREE | flag);
+        let state = size << M::SIZE_SHIFT | FREE;
+        self.set_state(state | flag);
         self.set_word(M::LINKS, next);
         self.set_word(M::LINKS + WORD, 0);
         if M::GUARD {
-            self.set_word(M::HEADER - WORD, secret ^ self.0 ^ (size | FREE) ^ next);
+            let links = if M::SEALS_LINKS { next } else { 0 };
+            self.set_word(M::HEADER - WORD, secret ^ self.0 ^ state ^ links);
         }
     }
 
@@ -168,7 +180,7 @@ impl<M: Mode> Block<M> {
     /// word is linear in its words, so the difference is enough.
     #[inline]
     pub fn relink_next(self, next: usize) {
-        if M::GUARD {
+        if M::SEALS_LINKS {
             let change = self.next() ^ next;
             self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ change);
         }
@@ -178,7 +190,7 @@ impl<M: Mode> Block<M> {
     /// See [`Block::relink_next`].
     #[inline]
     pub fn relink_previous(self, previous: usize) {
-        if M::GUARD {
+        if M::SEALS_LINKS {
             let change = self.previous() ^ previous;
             let check = self.word(M::HEADER - WORD) ^ change ^ (change << 3);
             self.set_word(M::HEADER - WORD, check);
@@ -201,8 +213,8 @@ impl<M: Mode> Block<M> {
     #[inline]
     fn expected(self, secret: usize) -> usize {
         let state = self.state();
-        let covered = secret ^ self.0 ^ (state & M::CHECKED);
-        if !M::OWNER && state & FREE == 0 {
+        let covered = secret ^ self.0 ^ (state & CHECKED);
+        if (state & FREE != 0) != M::SEALS_LINKS {
             return covered;
         }
         let (a, b) = (self.word(M::LINKS), self.word(M::LINKS + WORD));
@@ -220,7 +232,12 @@ impl<M: Mode> Block<M> {
     /// Whether the header is as the heap wrote it; always true without guard.
     #[inline]
     pub fn is_sealed(self, secret: usize) -> bool {
-        !M::GUARD || self.word(M::HEADER - WORD) == self.expected(secret)
+        !M::GUARD || self.compare_seal(secret)
+    }
+
+    #[inline(never)]
+    fn compare_seal(self, secret: usize) -> bool {
+        self.word(M::HEADER - WORD) == self.expected(secret)
     }
 
     /// Makes the header wrong, so that no stale one is left behind when the

@@ -13,7 +13,8 @@ use super::door::Arena;
 use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
-use super::region::{ArenaCursor, Region};
+use super::pattern;
+use super::region::ArenaCursor;
 
 impl<M: Mode> Arena<M> {
     /// Checks the whole heap and tells every violation; returns their number.
@@ -38,14 +39,14 @@ impl<M: Mode> Arena<M> {
                 cursor.block = 0;
             }
         }
-        while let Some((region, address)) = self.heap().next_place(cursor) {
+        while let Some(address) = self.heap().next_place(cursor) {
             // SAFETY: a header's place.
             let block = unsafe { Block::<M>::at(address) };
             if left == 0 && block.is_sealed(self.heap().secret()) {
                 break;
             }
             left = left.saturating_sub(1);
-            if self.heap().inspect(region, block) {
+            if self.heap().inspect(block) {
                 violations += 1;
                 self.tell(site, 0);
             }
@@ -60,18 +61,15 @@ impl<M: Mode> Arena<M> {
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
         let heap = self.enter();
         let before = heap.violations;
-        if let Some(block) = heap.claim(pointer.addr())
-            && let Some(region) = heap.region_of(block.address())
-        {
-            if block.end() < region.end() {
+        if let Some(block) = heap.claim(pointer.addr()) {
+            if block.end() < heap.end {
                 // SAFETY: a block's end is the next block's place.
-                heap.inspect(region, unsafe { Block::at(block.end()) });
+                heap.inspect(unsafe { Block::at(block.end()) });
             }
-            if M::GUARD
-                && !self.has_finding()
-                && let Some(below) = self.heap().sound_header(region, block.address())
-            {
-                self.heap().inspect(region, below);
+            let below = heap.sound_header(block.address());
+            if M::GUARD && below != 0 && !self.has_finding() {
+                // SAFETY: a header's place.
+                self.heap().inspect(unsafe { Block::at(below) });
             }
         }
         if self.has_finding() {
@@ -84,44 +82,56 @@ impl<M: Mode> Arena<M> {
 }
 
 impl<M: Mode> Heap<M> {
-    /// Notices and mends the damage at one block.
+    /// Notices and mends the damage at one block of the region entered last.
     #[inline(never)]
-    fn inspect(&mut self, region: Region, block: Block<M>) -> bool {
-        let plausible = self.is_plausible(region, block.address());
-        if !block.is_sealed(self.secret()) || (!M::GUARD && !plausible) {
-            self.explain(block.address());
-            self.repair(region, block);
-            return true;
-        }
-        if !block.is_free() {
-            let Some(damage) = self.canary_damage(block) else { return false };
-            self.arm(block);
-            self.notice(ArenaViolation::Overflow, damage, block.payload());
+    fn inspect(&mut self, block: Block<M>) -> bool {
+        let address = block.address();
+        if !block.is_sealed(self.secret()) || (!M::GUARD && !self.is_plausible(address)) {
+            self.explain(address);
+            self.repair(block);
             return true;
         }
         let size = block.size();
-        self.verify_poison(block.address(), size);
-        // SAFETY: the last word of a free block.
-        if unsafe { load(block.end() - WORD) } != size {
-            self.notice(ArenaViolation::UseAfterFree, block.end() - WORD, 0);
+        if !block.is_free() {
+            let damage = self.canary(block, false);
+            if damage != 0 {
+                self.canary(block, true);
+                self.notice(ArenaViolation::Overflow, damage, block.payload());
+            }
+            return damage != 0;
         }
-        let found = self.finding.kind != ArenaViolation::None;
-        if found {
+        let footer = address + size - WORD;
+        let mut damage = 0;
+        // SAFETY: between header and footer of a free block, and the footer.
+        unsafe {
+            if load(footer) != size {
+                damage = footer;
+            }
+            if M::GUARD {
+                let from = address + M::FREE_HEADER;
+                let to = from + self.window(size);
+                if let Some(place) = pattern::first_difference(from, to, pattern::POISON) {
+                    damage = place;
+                }
+            }
+        }
+        if damage != 0 {
             block.set_footer(size);
-            self.poison(block.address(), size);
+            self.poison(address, size);
+            self.notice(ArenaViolation::UseAfterFree, damage, 0);
         }
-        found
+        damage != 0
     }
 
     /// Makes a header sound again and rebuilds the free lists.
-    fn repair(&mut self, region: Region, block: Block<M>) {
+    fn repair(&mut self, block: Block<M>) {
         let address = block.address();
-        if !self.is_plausible(region, address) {
+        if !self.is_plausible(address) {
             // The size is gone: find the next header by its seal.
             let mut end = address + M::SMALLEST;
             loop {
-                if !M::GUARD || end > region.end() - M::SMALLEST {
-                    end = region.end();
+                if !M::GUARD || end > self.end - M::SMALLEST {
+                    end = self.end;
                     break;
                 }
                 // SAFETY: at a block's phase, with room for a header.
@@ -130,10 +140,7 @@ impl<M: Mode> Heap<M> {
                 }
                 end += ALIGNMENT;
             }
-            self.own(address, end - address, end - address - M::HEADER - M::TAIL, 0);
-            // SAFETY: the next block or the sentinel.
-            let next = unsafe { Block::<M>::at(end) };
-            next.set_state(next.state() & !PREVIOUS_FREE);
+            self.own(address, end - address, 0, end - address - M::HEADER - M::TAIL, 0);
         }
         block.seal(self.secret());
         self.rebuild_lists();
@@ -152,14 +159,11 @@ impl<M: Mode> Heap<M> {
         let mut cursor = ArenaCursor::default();
         self.free_bytes = 0;
         let mut flag = 0;
-        while let Some((region, address)) = self.next_place(&mut cursor) {
-            if address == region.first::<M>() {
-                flag = 0;
-            }
+        while let Some(address) = self.next_place(&mut cursor) {
             // SAFETY: a header's place.
             let block = unsafe { Block::<M>::at(address) };
-            if !self.is_plausible(region, address) {
-                cursor.block = region.end();
+            if !self.is_plausible(address) {
+                cursor.block = self.end;
                 continue;
             }
             let size = block.size();
@@ -173,9 +177,10 @@ impl<M: Mode> Heap<M> {
                 block.set_state(block.state() & !PREVIOUS_FREE | flag);
                 flag = 0;
             }
-            if cursor.block == region.end() {
+            if cursor.block == self.end {
                 // SAFETY: the sentinel.
                 unsafe { Block::<M>::at(cursor.block) }.set_state(flag);
+                flag = 0;
             }
         }
     }

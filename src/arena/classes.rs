@@ -11,8 +11,8 @@
 //! number here, a floating-point size with a three-bit mantissa, and one bitmap
 //! covers all lists.
 //!
-//! Invariant: `of(size)` never decreases with `size`, and every size of class
-//! `at_least(size)` or above is at least `size`.
+//! Invariant: `of(size)` never decreases with `size`, so every size of a class
+//! above `of(size)` is larger than `size`.
 
 use super::layout::ALIGNMENT;
 
@@ -44,15 +44,6 @@ fn base(level: u32) -> usize {
 pub fn of(size: usize) -> usize {
     let level = level(size);
     base(level) + (size >> (level - SECOND_BITS))
-}
-
-/// The first class all of whose blocks hold `size` bytes.
-#[inline]
-pub fn at_least(size: usize) -> usize {
-    let level = level(size);
-    let shift = level - SECOND_BITS;
-    // A mantissa that overflows here is the next level's smallest.
-    base(level) + ((size + (1 << shift) - 1) >> shift)
 }
 
 /// Lists needed for blocks of up to `size` bytes.

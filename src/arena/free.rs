@@ -16,24 +16,27 @@ use super::layout::*;
 use super::pattern;
 
 impl<M: Mode> Heap<M> {
-    /// Makes a live block free.
+    /// Makes a live block of the region entered last free.
     #[inline(never)]
     pub(super) fn discard(&mut self, block: Block<M>) {
         let address = block.address();
-        let size = block.size();
-        let mut flag = block.state() & PREVIOUS_FREE;
+        let state = block.state();
+        let size = Block::<M>::size_in(state);
+        let mut flag = state & PREVIOUS_FREE;
         let mut start = address;
         let mut end = address + size;
         self.free_bytes += size;
         let mut dirty_from = address + M::FREE_HEADER;
         let mut dirty_to = end - WORD;
-        if flag != 0
-            && let Some(previous) = self.free_below(address)
-        {
-            start = previous.address();
-            flag = self.absorb(previous);
-            block.unseal(pattern::POISON);
-            dirty_from = address - WORD;
+        if flag != 0 {
+            let below = self.free_below(address);
+            if below != 0 {
+                // SAFETY: a free block.
+                flag = self.absorb(unsafe { Block::at(below) });
+                start = below;
+                block.unseal(pattern::POISON);
+                dirty_from = address - WORD;
+            }
         }
         // SAFETY: a block's end is the next block or the sentinel.
         let next = unsafe { Block::<M>::at(end) };
@@ -57,28 +60,29 @@ impl<M: Mode> Heap<M> {
 
     /// Takes a free block out of its list and makes its header none; returns
     /// its PREVIOUS_FREE.
+    #[inline]
     pub(super) fn absorb(&mut self, block: Block<M>) -> usize {
-        let flag = block.state() & PREVIOUS_FREE;
         self.unlink(block);
+        let flag = block.state() & PREVIOUS_FREE;
         block.unseal(pattern::POISON);
         flag
     }
 
-    /// The free block that ends at `address`, by its footer. Damage there is a
-    /// write into free memory: it is noticed, and the blocks stay apart.
+    /// The free block that ends at `address`, by its footer, or 0. Damage there
+    /// is a write into free memory: it is noticed, and the blocks stay apart.
     #[inline]
-    fn free_below(&mut self, address: usize) -> Option<Block<M>> {
+    fn free_below(&mut self, address: usize) -> usize {
         // SAFETY: PREVIOUS_FREE says that a footer is there.
         let size = unsafe { load(address - WORD) };
         let at = address.wrapping_sub(size);
-        if size % ALIGNMENT == 0 && size != 0 && self.region_of(at).is_some() {
+        if size % ALIGNMENT == 0 && at >= self.first && at < address {
             // SAFETY: inside a region, at a block's phase.
             let block = unsafe { Block::<M>::at(at) };
             if block.is_free() && block.size() == size && block.is_sealed(self.secret()) {
-                return Some(block);
+                return at;
             }
         }
         self.notice(ArenaViolation::UseAfterFree, address - WORD, 0);
-        None
+        0
     }
 }

@@ -34,6 +34,9 @@ pub struct Heap<M> {
     pub(super) map: [u32; MAP_WORDS],
     pub(super) classes: usize,
     pub(super) regions: usize,
+    /// First block and sentinel of the region last asked for.
+    pub(super) first: usize,
+    pub(super) end: usize,
     pub(super) total_bytes: usize,
     pub(super) free_bytes: usize,
     pub(super) least_free: usize,
@@ -63,7 +66,7 @@ impl<M: Mode> Heap<M> {
         let limit = base + length;
         let start = (base + ALIGNMENT - 1) & !(ALIGNMENT - 1);
         let widest = if config.largest_region == 0 { length } else { config.largest_region };
-        let widest = if widest < M::LARGEST_REGION { widest } else { M::LARGEST_REGION };
+        let widest = if widest < M::LARGEST { widest } else { M::LARGEST };
         let classes = classes::count(widest);
         let region = start + size_of::<Self>() + classes * WORD;
         if region > limit {
@@ -82,9 +85,6 @@ impl<M: Mode> Heap<M> {
             if this.config.secret == 0 {
                 this.config.secret = usize::MAX / 0xffff * 0x5bd1;
             }
-            if this.config.poison_window > M::LARGEST_REGION {
-                this.config.poison_window = M::LARGEST_REGION;
-            }
             this.add_region(region, limit);
             if this.regions == 0 { None } else { Some(heap) }
         }
@@ -99,7 +99,7 @@ impl<M: Mode> Heap<M> {
     /// Whether freed blocks are poisoned to their end.
     #[inline]
     pub(super) fn poisons_all(&self) -> bool {
-        self.config.poison_window >= M::LARGEST_REGION
+        self.config.poison_window == usize::MAX
     }
 
     /// The address of list `class`'s head.
@@ -123,7 +123,8 @@ impl<M: Mode> Heap<M> {
     }
 
     /// Remembers what an operation noticed; its door tells it.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(super) fn notice(&mut self, kind: ArenaViolation, address: usize, block: usize) {
         self.finding = Finding { kind, address, block };
     }

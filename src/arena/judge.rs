@@ -15,7 +15,6 @@ use super::event::{ArenaBlock, ArenaViolation};
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
-use super::region::Region;
 
 impl<M: Mode> Heap<M> {
     /// The live block at `payload`, or `None` and a finding. After an overflow
@@ -23,54 +22,55 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     pub(super) fn claim(&mut self, payload: usize) -> Option<Block<M>> {
         let address = payload.wrapping_sub(M::HEADER);
-        if let Some(region) = self.region_of(address)
-            && payload % ALIGNMENT == 0
-            && address <= region.end() - M::SMALLEST
+        if payload % ALIGNMENT != 0
+            || !self.enter_region(address)
+            || address > self.end - M::SMALLEST
         {
-            // SAFETY: at a block's phase, with room for a header below the end.
-            let block = unsafe { Block::<M>::at(address) };
-            if !block.is_free()
-                && block.is_sealed(self.secret())
-                && (M::GUARD || block.size() != 0)
-            {
-                let Some(damage) = self.canary_damage(block) else { return Some(block) };
-                self.arm(block);
-                self.notice(ArenaViolation::Overflow, damage, payload);
-                return None;
-            }
-            self.explain(address);
-        } else {
             self.notice(ArenaViolation::InvalidFree, payload, 0);
+            return None;
+        }
+        // SAFETY: at a block's phase, with room for a header below the end.
+        let block = unsafe { Block::<M>::at(address) };
+        if !block.is_free() && block.is_sealed(self.secret()) && block.size() != 0 {
+            let damage = self.canary(block, false);
+            if damage == 0 {
+                return Some(block);
+            }
+            self.canary(block, true);
+            self.notice(ArenaViolation::Overflow, damage, payload);
+        } else {
+            self.explain(address);
         }
         None
     }
 
-    /// Notices why the header at `address`, a block's phase inside a region, is
-    /// not that of a live block.
+    /// Notices why the header at `address`, a block's phase inside the region
+    /// entered last, is not that of a live block.
     #[cold]
     #[inline(never)]
     pub(super) fn explain(&mut self, address: usize) {
         // SAFETY: the caller's promise; room for a header as above.
         let block = unsafe { Block::<M>::at(address) };
-        let mut kind = ArenaViolation::Corrupt;
+        let mut kind = ArenaViolation::DoubleFree;
         let (mut place, mut concerned) = (block.payload(), 0);
-        if block.is_free() && (!M::GUARD || block.is_sealed(self.secret())) {
-            kind = ArenaViolation::DoubleFree;
-        } else if M::GUARD
-            && let Some(region) = self.region_of(address)
-        {
-            let below = self.sound_header(region, address);
-            if let Some(below) = below
-                && below.end() > address
-            {
+        if !M::GUARD {
+            if !block.is_free() {
+                kind = ArenaViolation::InvalidFree;
+            }
+        } else if !block.is_free() || !block.is_sealed(self.secret()) {
+            let below = self.sound_header(address);
+            // SAFETY: `sound_header` gives a header's place, or 0, which is not
+            // looked at.
+            let lower = unsafe { Block::<M>::at(below) };
+            if below != 0 && lower.end() > address {
                 // Inside a block: this never was a header, or is none any more.
-                kind = ArenaViolation::DoubleFree;
-                if !below.is_free() {
+                if !lower.is_free() {
                     kind = ArenaViolation::InvalidFree;
-                    concerned = below.payload();
+                    concerned = lower.payload();
                 }
             } else {
-                if self.is_plausible(region, address) {
+                kind = ArenaViolation::Corrupt;
+                if self.is_plausible(address) {
                     kind = ArenaViolation::UseAfterFree;
                     if !block.is_free() {
                         kind = ArenaViolation::Underflow;
@@ -78,56 +78,47 @@ impl<M: Mode> Heap<M> {
                         block.seal(self.secret());
                     }
                 }
-                if let Some(below) = below
-                    && !below.is_free()
-                    && let Some(damage) = self.canary_damage(below)
-                {
-                    // The block below ran over its end, into this header.
-                    kind = ArenaViolation::Overflow;
-                    concerned = below.payload();
-                    place = damage;
-                    self.arm(below);
+                if below != 0 && !lower.is_free() {
+                    let damage = self.canary(lower, false);
+                    if damage != 0 {
+                        // The block below ran over its end, into this header.
+                        self.canary(lower, true);
+                        kind = ArenaViolation::Overflow;
+                        concerned = lower.payload();
+                        place = damage;
+                    }
                 }
             }
-        } else {
-            kind = ArenaViolation::InvalidFree;
         }
         self.notice(kind, place, concerned);
     }
 
-    /// The nearest sound header strictly below `address`, found by its seal.
+    /// The nearest sound header strictly below `address` in the region entered
+    /// last, found by its seal; 0 = none.
     #[inline(never)]
-    pub(super) fn sound_header(&self, region: Region, address: usize) -> Option<Block<M>> {
+    pub(super) fn sound_header(&self, address: usize) -> usize {
         let mut at = address;
-        while at > region.first::<M>() {
+        while at > self.first {
             at -= ALIGNMENT;
             // SAFETY: at a block's phase inside the region, below a header.
-            let block = unsafe { Block::<M>::at(at) };
-            if block.is_sealed(self.secret()) {
-                return Some(block);
+            if unsafe { Block::<M>::at(at) }.is_sealed(self.secret()) {
+                return at;
             }
         }
-        None
+        0
     }
 
-    /// Writes a live block's canary.
+    /// The first damaged byte of a live block's canary, 0 = none; with `mend`,
+    /// writes it.
     #[inline(never)]
-    pub(super) fn arm(&self, block: Block<M>) {
-        if M::GUARD {
-            let canary = pattern::canary(self.secret(), block.address());
-            // SAFETY: from the end of the request to the end of the block.
-            unsafe { pattern::arm(block.payload() + block.requested(), block.end(), canary) };
-        }
-    }
-
-    /// The first damaged byte of a live block's canary.
-    pub(super) fn canary_damage(&self, block: Block<M>) -> Option<usize> {
+    pub(super) fn canary(&self, block: Block<M>, mend: bool) -> usize {
         if !M::GUARD {
-            return None;
+            return 0;
         }
         let canary = pattern::canary(self.secret(), block.address());
-        // SAFETY: from the end of the request to the end of a sealed block.
-        unsafe { pattern::first_damage(block.payload() + block.requested(), block.end(), canary) }
+        let start = block.payload() + block.requested();
+        // SAFETY: from the end of the request to the end of a live block.
+        unsafe { pattern::canary_damage(start, block.end(), canary, mend) }
     }
 
     /// What is known of a block.

@@ -20,11 +20,15 @@
 //! | guard       | state check             | 1    | 24                      |
 //! | owner+guard | state site stamp check  | 1    | 24                      |
 //!
-//! The state word, from the top bit down:
+//! The state word, from the top bit down (bare: size and the two low flags):
 //!
 //! ```text
-//!  | slack:6 | colour:2 | size (a multiple of two words) | PENDING | PREVIOUS_FREE | FREE |
+//!  | size, a multiple of two words, << 8 | slack:6 | colour:2 | PENDING | PREVIOUS_FREE | FREE |
 //! ```
+//!
+//! The check word covers the address and all of the state that changes only
+//! with the block; of a live block also site and stamp, of a free one, in guard
+//! mode, the links: there they lie where the payload was.
 //!
 //! Invariant: `capacity - slack` is exactly the size the program asked for.
 
@@ -43,13 +47,17 @@ pub const PREVIOUS_FREE: usize = 2;
 /// Only during a leak scan: reached, its words not yet read.
 pub const PENDING: usize = 4;
 
-const BITS: u32 = usize::BITS;
-/// Two bits: what the leak scan knows of the block (`lost::Colour`).
-pub const COLOUR_SHIFT: u32 = BITS - 8;
+/// Two bits: what the leak scan knows of the block.
+pub const COLOUR_SHIFT: u32 = 3;
 /// Six bits: bytes between the requested size and the capacity.
-pub const SLACK_SHIFT: u32 = BITS - 6;
+pub const SLACK_SHIFT: u32 = 5;
+/// The slack's bits, shifted down.
+pub const SLACK_MASK: usize = 63;
 /// The colour's two bits in place.
 pub const COLOUR_MASK: usize = 3 << COLOUR_SHIFT;
+/// State bits that the check word covers: all but those that change while the
+/// block itself does not.
+pub const CHECKED: usize = !(PREVIOUS_FREE | PENDING | COLOUR_MASK);
 /// Stamps are kept with 24 bits: 49.7 days in quarter seconds.
 pub const STAMP_MASK: u32 = 0x00ff_ffff;
 
@@ -79,21 +87,12 @@ pub trait Mode {
     const SMALLEST: usize = (Self::FREE_HEADER + WORD).next_multiple_of(ALIGNMENT);
     /// Block addresses are congruent to this modulo [`ALIGNMENT`].
     const PHASE: usize = (2 * ALIGNMENT - Self::HEADER) % ALIGNMENT;
-    /// Mask of the size inside the state word.
-    const SIZE_MASK: usize = if Self::OWNER || Self::GUARD {
-        ((1 << COLOUR_SHIFT) - 1) & !(ALIGNMENT - 1)
-    } else {
-        !(ALIGNMENT - 1)
-    };
-    /// The largest region one heap of this mode can hold, in bytes.
-    const LARGEST_REGION: usize = Self::SIZE_MASK / 2;
-    /// State bits that the check word covers: all but those that change while
-    /// the block itself does not.
-    const CHECKED: usize = if Self::OWNER || Self::GUARD {
-        !(PREVIOUS_FREE | PENDING | COLOUR_MASK)
-    } else {
-        !(PREVIOUS_FREE | PENDING)
-    };
+    /// Where the size lies in the state word.
+    const SIZE_SHIFT: u32 = if Self::OWNER || Self::GUARD { 8 } else { 0 };
+    /// The largest request and region of a heap of this mode, in bytes.
+    const LARGEST: usize = usize::MAX >> Self::SIZE_SHIFT >> 1;
+    /// The check word of a free block covers its links.
+    const SEALS_LINKS: bool = Self::GUARD && !Self::OWNER;
 }
 
 /// One word before each block: a constant-time allocator and nothing more.
@@ -122,13 +121,9 @@ impl Mode for OwnerGuard {
     const GUARD: bool = true;
 }
 
-/// Bytes a block needs for `requested` bytes of payload, or `None` when no
-/// region could hold it.
+/// Bytes a block needs for `requested` bytes of payload, at most `M::LARGEST`.
 #[inline]
-pub fn block_size<M: Mode>(requested: usize) -> Option<usize> {
-    if requested > M::LARGEST_REGION {
-        return None;
-    }
+pub fn block_size<M: Mode>(requested: usize) -> usize {
     let size = (requested + M::HEADER + M::TAIL + ALIGNMENT - 1) & !(ALIGNMENT - 1);
-    Some(if size < M::SMALLEST { M::SMALLEST } else { size })
+    if size < M::SMALLEST { M::SMALLEST } else { size }
 }

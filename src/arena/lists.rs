@@ -8,10 +8,6 @@ use super::classes::{self, MAP_WORDS};
 use super::heap::Heap;
 use super::layout::*;
 
-/// Blocks looked at in the request's own class when no larger class has any:
-/// a bound, so that the time stays constant.
-const PROBES: usize = 4;
-
 impl<M: Mode> Heap<M> {
     /// The word of the bitmap that covers list `class`.
     #[inline]
@@ -67,63 +63,49 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// The lowest class from `class` on that has a block; past the last one,
-    /// a class that has none.
+    /// The lowest non-empty list from `class` on; without one, a number past
+    /// the last.
     #[inline]
-    fn first_class(&mut self, class: usize) -> usize {
+    fn non_empty_from(&mut self, class: usize) -> usize {
         let mut word = class / 32;
-        let mut bits = *self.map_word(class) & (u32::MAX << (class % 32));
-        while bits == 0 && word + 1 < MAP_WORDS {
+        let mut bits = *self.map_word(class) >> (class % 32) << (class % 32);
+        while bits == 0 && word < MAP_WORDS - 1 {
             word += 1;
             bits = *self.map_word(word * 32);
         }
-        if bits == 0 { usize::MAX } else { word * 32 + bits.trailing_zeros() as usize }
+        word * 32 + bits.trailing_zeros() as usize
     }
 
-    /// A block of at least `size` bytes, taken out of its list.
-    #[inline]
-    pub(super) fn take(&mut self, size: usize) -> Option<Block<M>> {
+    /// A block of at least `size` bytes, taken out of its list, or 0.
+    ///
+    /// Of the request's own class, whose blocks may be smaller, only the first
+    /// is looked at: that bounds the time and loses little.
+    #[inline(never)]
+    pub(super) fn take(&mut self, size: usize) -> usize {
         loop {
-            let mut class = self.first_class(classes::at_least(size));
-            let mut found = if class == usize::MAX { 0 } else { self.head(class) };
-            if found == 0 {
-                class = classes::of(size);
-                found = self.probe(class, size);
-                if found == 0 {
-                    return None;
-                }
+            let mut class = classes::of(size);
+            if class >= self.classes {
+                return 0;
             }
-            // SAFETY: found in a list of this heap.
+            let mut found = self.head(class);
+            // SAFETY: list heads are blocks of this heap.
+            if found == 0 || unsafe { Block::<M>::at(found) }.size() < size {
+                class = self.non_empty_from(class + 1);
+                if class >= self.classes {
+                    return 0;
+                }
+                found = self.head(class);
+            }
+            // SAFETY: list heads are blocks of this heap.
             let block = unsafe { Block::<M>::at(found) };
             if block.is_sealed(self.secret()) {
                 self.unlink(block);
-                return Some(block);
+                return found;
             }
             // The header was overwritten, so its links lead nowhere: do without
             // this list until a check builds it anew.
             self.explain(found);
             self.behead(class, 0);
         }
-    }
-
-    /// Looks for a large enough block among the first of the request's own
-    /// class, whose blocks may be smaller or larger than it.
-    #[inline]
-    fn probe(&mut self, class: usize, size: usize) -> usize {
-        if class >= self.classes {
-            return 0;
-        }
-        let mut found = self.head(class);
-        let mut probes = PROBES;
-        while found != 0 {
-            // SAFETY: reached through sealed links from a list head.
-            let block = unsafe { Block::<M>::at(found) };
-            if block.size() >= size || !block.is_sealed(self.secret()) {
-                break;
-            }
-            probes -= 1;
-            found = if probes == 0 { 0 } else { block.next() };
-        }
-        found
     }
 }

@@ -152,7 +152,7 @@ impl<M: Mode> Heap<M> {
     /// Colours the blocks that the words of `[from, to)` point to, and all that
     /// those point to.
     #[inline(never)]
-    fn read_words(&self, scan: &mut Scan, from: usize, to: usize) {
+    fn read_words(&mut self, scan: &mut Scan, from: usize, to: usize) {
         let mut at = from;
         let mut to = to & !(WORD - 1);
         let mut cursor = ArenaCursor::default();
@@ -189,7 +189,7 @@ impl<M: Mode> Heap<M> {
 
     /// Colours the block that `word` points to, if it does and that is news.
     #[inline(never)]
-    fn reach(&self, scan: &mut Scan, word: usize) {
+    fn reach(&mut self, scan: &mut Scan, word: usize) {
         let Some(block) = self.block_of(word) else { return };
         let mut colour = scan.colour;
         if word != block.payload() && colour == REACHED {
@@ -210,18 +210,25 @@ impl<M: Mode> Heap<M> {
 
     /// The live block whose payload holds `address`.
     #[inline(never)]
-    pub(super) fn block_of(&self, address: usize) -> Option<Block<M>> {
-        let region = self.region_of(address)?;
+    pub(super) fn block_of(&mut self, address: usize) -> Option<Block<M>> {
+        if !self.enter_region(address) {
+            return None;
+        }
         let block = if M::GUARD {
             // One step above the first place that could be its header.
             let above = (address & !(ALIGNMENT - 1)) + ALIGNMENT - M::HEADER;
-            let last = region.end() - M::SMALLEST + ALIGNMENT;
-            self.sound_header(region, if above < last { above } else { last })?
+            let last = self.end - M::SMALLEST + ALIGNMENT;
+            let header = self.sound_header(if above < last { above } else { last });
+            if header == 0 {
+                return None;
+            }
+            // SAFETY: a header's place.
+            unsafe { Block::<M>::at(header) }
         } else {
-            let mut cursor = ArenaCursor { region: region.address(), block: 0 };
+            let mut cursor = ArenaCursor::default();
             loop {
                 let block = self.next_live(&mut cursor)?;
-                if address < block.end() {
+                if address.wrapping_sub(block.address()) < block.size() {
                     break block;
                 }
             }
@@ -233,7 +240,7 @@ impl<M: Mode> Heap<M> {
 
     /// Adds up each kind and visits each call site of lost blocks once: the
     /// blocks already told are PENDING.
-    fn count(&self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
+    fn count(&mut self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
         let mut totals = ArenaLeakTotals::default();
         let mut cursor = ArenaCursor::default();
         while let Some(block) = self.next_live(&mut cursor) {

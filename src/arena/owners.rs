@@ -131,7 +131,7 @@ impl<M: Mode> Arena<M> {
                 ..Default::default()
             };
             let mut cursor = ArenaCursor::default();
-            while let Some((_, address)) = heap.next_place(&mut cursor) {
+            while let Some(address) = heap.next_place(&mut cursor) {
                 // SAFETY: a header's place.
                 let block = unsafe { Block::<M>::at(address) };
                 let size = block.size();

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!   … u u u|C C C C C|      u = user's byte, C = canary byte
-//!   |--word--|--word--|     the first word is shared: `first_mask` keeps its u
+//!   |--word--|--word--|     the first word is shared: a mask keeps its u
 //! ```
 
 use super::block::{load, store};
@@ -55,41 +55,32 @@ pub unsafe fn first_difference(mut from: usize, to: usize, pattern: usize) -> Op
     None
 }
 
-/// The bits of the word at `start & !(WORD - 1)` that lie at or after `start`.
+/// The address of the first damaged byte of a canary in `[start, end)`, `start`
+/// at any byte, exact to the word after the first; 0 = none. With `mend`, the
+/// canary is written instead, and the user's bytes before it are kept.
+///
+/// # Safety
+/// The words touched by the range are the caller's to read and, with `mend`, to
+/// write.
 #[inline]
-pub fn first_mask(start: usize) -> usize {
+pub unsafe fn canary_damage(start: usize, end: usize, canary: usize, mend: bool) -> usize {
     let bits = (start % WORD * 8) as u32;
-    if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits }
-}
-
-/// Writes the canary into `[start, end)`, `start` at any byte.
-///
-/// # Safety
-/// The words touched by the range are owned by the caller.
-#[inline]
-pub unsafe fn arm(start: usize, end: usize, canary: usize) {
-    let first = start & !(WORD - 1);
-    let mask = first_mask(start);
-    // SAFETY: the caller owns these words; the user's bytes in the first are kept.
-    unsafe {
-        store(first, (load(first) & !mask) | (canary & mask));
-        fill(first + WORD, end, canary);
-    }
-}
-
-/// The address of the first damaged byte of a canary, word-exact after the
-/// first word.
-///
-/// # Safety
-/// The words touched by the range are readable.
-#[inline]
-pub unsafe fn first_damage(start: usize, end: usize, canary: usize) -> Option<usize> {
-    let first = start & !(WORD - 1);
-    // SAFETY: the caller's range.
-    unsafe {
-        if (load(first) ^ canary) & first_mask(start) != 0 {
-            return Some(start);
+    let mut mask =
+        if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits };
+    let mut at = start & !(WORD - 1);
+    while at < end {
+        // SAFETY: inside the caller's range.
+        unsafe {
+            let word = load(at);
+            let difference = (word ^ canary) & mask;
+            if mend {
+                store(at, word ^ difference);
+            } else if difference != 0 {
+                return if at < start { start } else { at };
+            }
         }
-        first_difference(first + WORD, end, canary)
+        mask = usize::MAX;
+        at += WORD;
     }
+    0
 }

@@ -44,12 +44,6 @@ impl Region {
         unsafe { load(self.0 + WORD) }
     }
 
-    /// The descriptor's own address.
-    #[inline]
-    pub fn address(self) -> usize {
-        self.0
-    }
-
     /// Where the first block lies.
     #[inline]
     pub fn first<M: Mode>(self) -> usize {
@@ -99,49 +93,55 @@ impl<M: Mode> Heap<M> {
         self.least_free += size;
     }
 
-    /// The region that holds the header at `address`.
+    /// Whether the header at `address` lies in a region; `first` and `end` are
+    /// that region's from then on.
+    #[inline]
+    pub(super) fn enter_region(&mut self, address: usize) -> bool {
+        address.wrapping_sub(self.first) < self.end - self.first || self.search_region(address)
+    }
+
     #[inline(never)]
-    pub(super) fn region_of(&self, address: usize) -> Option<Region> {
+    fn search_region(&mut self, address: usize) -> bool {
         let mut next = self.regions;
         // SAFETY: `regions` is 0 or the newest descriptor.
         while let Some(region) = unsafe { Region::at(next) } {
-            let first = region.first::<M>();
-            if address.wrapping_sub(first) < region.end() - first {
-                return Some(region);
+            let (first, end) = (region.first::<M>(), region.end());
+            if address.wrapping_sub(first) < end - first {
+                self.first = first;
+                self.end = end;
+                return true;
             }
             next = region.next();
         }
-        None
+        false
     }
 
-    /// Whether the header at `address` can be right: its size keeps it inside
-    /// `region`, and, where there are check words, leads to a sound header.
-    pub(super) fn is_plausible(&self, region: Region, address: usize) -> bool {
+    /// Whether the header at `address`, in the region entered last, can be
+    /// right: its size keeps it inside, and, where there are check words, leads
+    /// to a sound header.
+    #[inline(never)]
+    pub(super) fn is_plausible(&self, address: usize) -> bool {
         // SAFETY: at a block's phase, below the region's end: a state word.
         let size = unsafe { Block::<M>::at(address) }.size();
-        let room = region.end() - address;
-        if size < M::SMALLEST || size % ALIGNMENT != 0 || size > room {
-            return false;
-        }
-        if size == room {
-            return true;
-        }
+        let room = self.end - address;
         // SAFETY: with room for a header below the region's end.
-        size + M::SMALLEST <= room
-            && unsafe { Block::<M>::at(address + size) }.is_sealed(self.secret())
+        size == room
+            || size >= M::SMALLEST
+                && size <= room - M::SMALLEST
+                && unsafe { Block::<M>::at(address + size) }.is_sealed(self.secret())
     }
 
     /// The next live block of a walk; regions from the newest to the oldest,
     /// blocks upwards, `None` and all zeros at the end. What lies above a
     /// header that makes no sense is left out.
     #[inline(never)]
-    pub(super) fn next_live(&self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
+    pub(super) fn next_live(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
         loop {
-            let (region, address) = self.next_place(cursor)?;
+            let address = self.next_place(cursor)?;
             // SAFETY: `next_place` gives places of headers.
             let block = unsafe { Block::<M>::at(address) };
-            if !block.is_sealed(self.secret()) && !self.is_plausible(region, address) {
-                cursor.block = region.end();
+            if !block.is_sealed(self.secret()) && !self.is_plausible(address) {
+                cursor.block = self.end;
                 continue;
             }
             cursor.block = block.end();
@@ -151,8 +151,8 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// Where the walk stands: the next header's place and its region.
-    pub(super) fn next_place(&self, cursor: &mut ArenaCursor) -> Option<(Region, usize)> {
+    /// Where the walk stands: the next header's place, its region entered.
+    pub(super) fn next_place(&mut self, cursor: &mut ArenaCursor) -> Option<usize> {
         let mut next = cursor.region;
         if next == 0 {
             next = self.regions;
@@ -164,8 +164,10 @@ impl<M: Mode> Heap<M> {
                 address = region.first::<M>();
             }
             if address < region.end() {
+                self.first = region.first::<M>();
+                self.end = region.end();
                 *cursor = ArenaCursor { region: next, block: address };
-                return Some((region, address));
+                return Some(address);
             }
             next = region.next();
             cursor.block = 0;

@@ -40,7 +40,10 @@ impl<M: Mode> Arena<M> {
 impl<M: Mode> Heap<M> {
     /// False when the block has to move; nothing has changed then.
     fn resize(&mut self, block: Block<M>, requested: usize, site: usize) -> bool {
-        let Some(need) = block_size::<M>(requested) else { return false };
+        if requested > M::LARGEST {
+            return false;
+        }
+        let need = block_size::<M>(requested);
         let (address, old) = (block.address(), block.size());
         let mut total = old;
         // Poison has to reach up to here once the block is cut.
@@ -55,19 +58,27 @@ impl<M: Mode> Heap<M> {
             return false;
         }
         if total != old {
-            self.verify_poison(address + old, total - old);
             self.absorb(next);
-        }
-        if M::GUARD && self.poisons_all() {
-            // SAFETY: above what is kept, inside the joined range.
-            unsafe { pattern::fill(address + need, dirty_to, pattern::POISON) };
         }
         // SAFETY: the joined range ends at a block or at the sentinel.
         let above = unsafe { Block::<M>::at(address + total) };
-        above.set_state(above.state() | PREVIOUS_FREE);
-        let size = self.trim(address, total, need);
+        let (mut size, rest) = (need, total - need);
+        if rest < M::SMALLEST {
+            size = total;
+            above.set_state(above.state() & !PREVIOUS_FREE);
+        } else {
+            if self.poisons_all() {
+                // SAFETY: above what is kept, inside the joined range.
+                unsafe { pattern::fill(address + need, dirty_to, pattern::POISON) };
+            } else {
+                self.poison(address + need, rest);
+            }
+            above.set_state(above.state() | PREVIOUS_FREE);
+            // SAFETY: the upper part of the joined range, in no list.
+            unsafe { self.shelve(address + need, rest, 0) };
+        }
         self.spend(size.wrapping_sub(old));
-        self.own(address, size | block.state() & PREVIOUS_FREE, requested, site);
+        self.own(address, size, block.state() & PREVIOUS_FREE, requested, site);
         true
     }
 }
