@@ -16,7 +16,7 @@ riscv32) compiler=riscv64-unknown-elf-gcc file=virt cpu="-march=rv32imac_zicsr -
 *) echo "embedded/link.sh: no board '$board': cortex-m4, cortex-m3, cortex-m0, riscv32" >&2; exit 2 ;;
 esac
 # shellcheck disable=SC2086 # options are meant to split
-exec $compiler $cpu -std=gnu11 -Os -g -Wall -Wextra -Werror -ffreestanding -nostdlib -nostartfiles \
+exec $compiler $cpu -std=gnu11 -Os -g -Wall -Wextra -Werror -ffreestanding -nostdlib -nostartfiles -Wl,-z,noexecstack \
     -ffunction-sections -fdata-sections -Iinclude -Iembedded/board -T "embedded/board/$file.ld" \
     "embedded/board/$file.c" embedded/board/common.c "$@" "$library" -lgcc -Wl,--gc-sections \
     -Wl,--no-warn-rwx-segments -o "$output"

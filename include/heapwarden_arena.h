@@ -365,6 +365,11 @@ typedef struct {
 } heapwarden_arena_statistics_t;
 
 /*
+ Puts out one character.
+ */
+typedef void (*heapwarden_arena_putc_t)(void *context, char character);
+
+/*
  Where a block was asked for: one static record a call site, made by the
  header's macros (C) or by [`site!`](crate::site) (Rust).
  */
@@ -585,6 +590,34 @@ void heapwarden_arena_reset_least_free(heapwarden_arena_t *heap);
 bool heapwarden_arena_block_of(heapwarden_arena_t *heap,
                                const void *address,
                                heapwarden_arena_block_t *block);
+
+/*
+ Writes an event as a JSON record, one line, through `putc`. For use in the
+ event handler.
+
+ # Safety
+ `heap` came from `heapwarden_arena_init`; `event` is the handler's; `putc`
+ may be called.
+ */
+void heapwarden_arena_report_event(heapwarden_arena_t *heap,
+                                   const heapwarden_arena_event_t *event,
+                                   heapwarden_arena_putc_t putc,
+                                   void *context);
+
+/*
+ As `heapwarden_arena_lost`, but writes a JSON record for each call site and
+ a summary through `putc`; the lock is held while the leaks are written.
+ Returns the number of blocks that no root leads to.
+
+ # Safety
+ `heap` came from `heapwarden_arena_init`; the `count` roots are readable;
+ `putc` may be called.
+ */
+uintptr_t heapwarden_arena_report_lost(heapwarden_arena_t *heap,
+                                       const heapwarden_arena_root_t *roots,
+                                       uintptr_t count,
+                                       heapwarden_arena_putc_t putc,
+                                       void *context);
 
 #ifdef __cplusplus
 }  // extern "C"

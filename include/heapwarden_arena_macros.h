@@ -44,8 +44,8 @@
 #define HEAPWARDEN_ARENA_STACK_ROOT(root, stack_top)                                               \
     do {                                                                                           \
         __builtin_unwind_init();                                                                   \
-        void *volatile heapwarden_arena_frame = &heapwarden_arena_frame;                           \
-        (root)->start = (const void *)((uintptr_t)heapwarden_arena_frame & ~(uintptr_t)15);        \
+        uintptr_t volatile heapwarden_arena_frame = 0;                                             \
+        (root)->start = (const void *)((uintptr_t)&heapwarden_arena_frame & ~(uintptr_t)15);       \
         (root)->end = (stack_top);                                                                 \
     } while (0)
 

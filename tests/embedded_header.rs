@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-const TYPES: [(&str, &str); 15] = [
+const TYPES: [(&str, &str); 16] = [
     ("ArenaViolation", "violation"),
     ("ArenaAnswer", "answer"),
     ("ArenaSite", "site"),
@@ -19,6 +19,7 @@ const TYPES: [(&str, &str); 15] = [
     ("ArenaSiteTotal", "site_total"),
     ("ArenaStatistics", "statistics"),
     ("ArenaVisitor", "visitor"),
+    ("ArenaPutc", "putc"),
 ];
 
 fn generate() -> String {
@@ -45,7 +46,7 @@ fn generate() -> String {
         config.export.rename.insert(name.into(), format!("heapwarden_arena_{c_name}_t"));
     }
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["event", "region", "lost", "owners", "c"] {
+    for file in ["event", "region", "lost", "owners", "report", "c"] {
         builder = builder.with_src(format!("src/arena/{file}.rs"));
     }
     let mut text = Vec::new();

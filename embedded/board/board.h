@@ -25,6 +25,8 @@ uint32_t board_counter_between(uint32_t from, uint32_t to);
 extern char board_data_start[], board_data_end[]; /* .data and .bss */
 extern char board_stack_top[];
 
+void *memset(void *target, int byte, size_t size);
+
 int main(void);
 
 #endif

@@ -105,9 +105,7 @@ impl<M: Mode> Heap<M> {
             }
             let window = self.window(end - from + M::FREE_HEADER);
             // SAFETY: between the free block's header and its footer.
-            let damage = unsafe {
-                pattern::first_difference(from, from + window, pattern::POISON)
-            };
+            let damage = unsafe { pattern::first_difference(from, from + window, pattern::POISON) };
             if let Some(damage) = damage {
                 self.notice(ArenaViolation::UseAfterFree, damage, 0);
                 self.poison(taken, size);

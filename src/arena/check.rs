@@ -97,6 +97,12 @@ impl<M: Mode> Heap<M> {
             if damage != 0 {
                 self.canary(block, true);
                 self.notice(ArenaViolation::Overflow, damage, block.payload());
+                // The header above may be part of the same crime.
+                // SAFETY: the next block's place, looked at only below the end.
+                let next = unsafe { Block::<M>::at(address + size) };
+                if address + size < self.end && !next.is_sealed(self.secret()) {
+                    self.repair(next);
+                }
             }
             return damage != 0;
         }

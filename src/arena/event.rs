@@ -45,6 +45,22 @@ impl ArenaViolation {
     }
 }
 
+impl ArenaViolation {
+    /// The `message` in JSON records.
+    pub fn message(self) -> &'static str {
+        match self {
+            ArenaViolation::None => "nothing",
+            ArenaViolation::Exhausted => "no free block is large enough",
+            ArenaViolation::DoubleFree => "the block is free already",
+            ArenaViolation::InvalidFree => "not the start of a block",
+            ArenaViolation::Overflow => "bytes after the block were written",
+            ArenaViolation::Underflow => "bytes before the block were written",
+            ArenaViolation::UseAfterFree => "free memory was written",
+            ArenaViolation::Corrupt => "a block header was overwritten",
+        }
+    }
+}
+
 /// What the event handler wants done.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

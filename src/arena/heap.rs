@@ -129,6 +129,15 @@ impl<M: Mode> Heap<M> {
         self.finding = Finding { kind, address, block };
     }
 
+    /// Milliseconds since power-on; 0 without a clock.
+    pub(super) fn milliseconds(&self) -> u32 {
+        match self.config.clock {
+            // SAFETY: the user gave the function together with its context.
+            Some(clock) => unsafe { clock(self.config.context) },
+            None => 0,
+        }
+    }
+
     /// The present stamp, 24 bits: quarter seconds, or allocations.
     pub(super) fn stamp(&self) -> u32 {
         let now = match self.config.clock {

@@ -156,6 +156,7 @@ impl<M: Mode> Heap<M> {
         let mut at = from;
         let mut to = to & !(WORD - 1);
         let mut cursor = ArenaCursor::default();
+        let mut is_passing = false;
         loop {
             while at < to {
                 // SAFETY: a root that the caller called readable, or a live block.
@@ -163,16 +164,21 @@ impl<M: Mode> Heap<M> {
                 self.reach(scan, word);
                 at += WORD;
             }
-            // What waits on the stack first, then what did not fit.
+            // What waits on the stack first, then a pass over the heap for what
+            // did not fit, and another if that overflowed again.
             let next = if scan.depth > 0 {
                 scan.depth -= 1;
                 // SAFETY: below the old depth, which is at most the length; only
                 // live blocks were pushed, and the lock is held.
                 Some(unsafe { Block::<M>::at(*scan.waiting.get_unchecked(scan.depth)) })
-            } else if scan.overflowed {
+            } else if is_passing {
                 let next = self.next_live(&mut cursor);
-                scan.overflowed = next.is_some();
+                is_passing = next.is_some();
                 next
+            } else if scan.overflowed {
+                scan.overflowed = false;
+                is_passing = true;
+                continue;
             } else {
                 return;
             };

@@ -19,6 +19,8 @@
 //! | `check` | walks that find and mend damage |
 //! | `lost`, `owners` | lost blocks; marks, ages, totals |
 //! | `door` | lock, one verb, unlock, tell |
+//! | `report` | JSON records through a putc |
+//! | `global` | a `GlobalAlloc` over the user's lock |
 //! | `event` | the structs shared with C |
 //!
 //! Invariant: a file uses only those above it in this table.
@@ -32,6 +34,8 @@ mod classes;
 mod door;
 mod event;
 mod free;
+#[cfg(feature = "arena-global")]
+mod global;
 mod heap;
 mod judge;
 pub mod layout;
@@ -40,6 +44,7 @@ mod lost;
 mod owners;
 mod pattern;
 mod region;
+mod report;
 mod resize;
 
 #[cfg(test)]
@@ -47,8 +52,11 @@ mod tests;
 
 pub use door::{Arena, halt};
 pub use event::{ArenaAnswer, ArenaBlock, ArenaConfig, ArenaEvent, ArenaSite, ArenaViolation};
+#[cfg(feature = "arena-global")]
+pub use global::ArenaAllocator;
 pub use heap::Heap;
 pub use layout::{Bare, Guard, Mode, Owner, OwnerGuard};
 pub use lost::{ArenaLeak, ArenaLeakCount, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};
-pub use region::ArenaCursor;
 pub use owners::{ArenaSiteTotal, ArenaStatistics};
+pub use region::ArenaCursor;
+pub use report::{ArenaPutc, Pen};

@@ -4,7 +4,6 @@
 //! and must not use the heap.
 
 use super::block::Block;
-use super::classes::SECOND;
 use super::door::Arena;
 use super::event::ArenaBlock;
 use super::layout::*;
