@@ -10,7 +10,7 @@
 //! Invariant: nothing is formatted with `core::fmt`, nothing allocates, and
 //! every record ends its line.
 
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::{c_char, c_void};
 
 use super::door::Arena;
 use super::event::{ArenaBlock, ArenaEvent, ArenaSite, ArenaViolation};
@@ -85,8 +85,15 @@ impl Pen {
     #[inline(never)]
     fn string(self, name: &str, value: *const c_char) {
         self.text(name);
-        // SAFETY: the strings of a site record are constant and end in a zero.
-        for &byte in unsafe { CStr::from_ptr(value) }.to_bytes() {
+        let mut at = value;
+        loop {
+            // SAFETY: the strings of a site record are constant and end in a
+            // zero. (`CStr` would call libc's strlen.)
+            let byte = unsafe { at.read() } as u8;
+            if byte == 0 {
+                break;
+            }
+            at = at.wrapping_add(1);
             if byte == b'"' || byte == b'\\' {
                 self.text("\\");
             }
