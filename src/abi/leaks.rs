@@ -1,6 +1,7 @@
 //! Leak checks: what the scan found, as reports.
 
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
+use super::shim::Saved;
 use crate::heap;
 use crate::leak::{
     self, Caller, HeapAccess, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome, RootKind, RootKinds,
@@ -34,9 +35,9 @@ impl HeapAccess for Access {
     }
 }
 
-/// The check at exit. `entry` is where libc called our exit hook.
-pub(super) fn check_at_exit(entry: Entry, since_sequence: u64) -> Verdict {
-    let caller = Caller::here().from_stack_pointer(programs_frames(entry));
+/// The check at exit, from the exit hook that libc called.
+pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict {
+    let caller = Caller::on_stack_from(after_main(Saved::entry(saved)).unwrap_or(saved as usize));
     check(&caller, &with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT }))
 }
 
@@ -152,34 +153,34 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak {
     }
 }
 
-/// The stack pointer of the innermost frame that is the program's: frames of
-/// libc, the loader and our own that exit() put below it overlay the dead
-/// frame of main and still hold its words where they did not write.
+/// Where the stack of a program begins that has returned from main: exit and
+/// its handlers overlay main's dead frame, and its words are still there where
+/// they did not write. `None` when exit was called from within the program:
+/// its frames live, and some of their registers are saved in exit's frames.
 ///
 /// The frames' return addresses lie on the stack in the order of the walk, so
 /// each is searched for behind the one before.
-fn programs_frames(entry: Entry) -> usize {
+fn after_main(entry: Entry) -> Option<usize> {
     const FRAMES: usize = 64;
     let mut frames = [0; FRAMES];
-    let stack = heap::capture(entry);
-    let (depth, _) = trace::frames(stack, &mut frames);
+    let (depth, _) = trace::frames(heap::capture(entry), &mut frames);
     let mut slot = entry.sp;
-    for &frame in &frames[..depth] {
-        let mut at = slot;
+    for (index, &frame) in frames[..depth].iter().enumerate() {
         // SAFETY: the walk read every return address on this stack from
         // `entry.sp` up; a search that misses ends within the limit below.
-        while unsafe { (at as *const usize).read_volatile() } != frame {
-            at += 8;
-            if at - entry.sp > 64 * 1024 {
-                return entry.sp;
+        while unsafe { (slot as *const usize).read_volatile() } != frame {
+            slot += 8;
+            if slot - entry.sp > 64 * 1024 {
+                return None;
             }
         }
-        slot = at + 8;
+        slot += 8;
         if !is_exits_frame(frame) {
-            return slot;
+            // Only _start is left: main has returned.
+            return (index > 0 && index + 1 == depth).then_some(slot);
         }
     }
-    entry.sp
+    None
 }
 
 /// Whether code at this address runs exit handlers rather than the program.

@@ -12,13 +12,12 @@
 
 use super::leaks::Verdict;
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
-use super::shim::shim;
+use super::shim::{Saved, checkpoint};
 use crate::config::{self, Poison, Sources};
 use crate::heap::{self, Poisoning, Settings};
 use crate::platform::linux::auxv;
 use crate::platform::{Host, Platform};
 use crate::symbol::NAMES;
-use crate::trace::Entry;
 use crate::units::{MIB, Text};
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt::Write;
@@ -148,23 +147,23 @@ extern "C" fn construct() {
     }
 }
 
-shim! {
-    "heapwarden_destruct"("rdi", "rsi") => destruct;
-    "heapwarden_at_exit"("rdx", "rcx") => at_exit;
+checkpoint! {
+    "heapwarden_destruct"("rdi") => destruct;
+    "heapwarden_at_exit"("rdx") => at_exit;
 }
 
-unsafe extern "C" fn destruct(sp: usize, fp: usize) {
+unsafe extern "C" fn destruct(saved: *const Saved) {
     DESTRUCTORS_RAN.store(true, Relaxed);
     let status = STATUS.load(Relaxed);
     if status != i32::MIN {
-        finish(status, Entry { sp, fp });
+        finish(status, saved);
     }
 }
 
-unsafe extern "C" fn at_exit(status: i32, _argument: usize, sp: usize, fp: usize) {
+unsafe extern "C" fn at_exit(status: i32, _argument: usize, saved: *const Saved) {
     STATUS.store(status, Relaxed);
     if DESTRUCTORS_RAN.load(Relaxed) {
-        finish(status, Entry { sp, fp });
+        finish(status, saved);
     }
 }
 
@@ -181,7 +180,7 @@ static CONSTRUCTOR: extern "C" fn() = construct;
 static DESTRUCTOR: unsafe extern "C" fn() = heapwarden_destruct;
 
 /// The last act: checks, reports, and the exit code.
-fn finish(status: i32, entry: Entry) {
+fn finish(status: i32, saved: *const Saved) {
     if FINISHED.swap(true, AcqRel) {
         return;
     }
@@ -190,7 +189,7 @@ fn finish(status: i32, entry: Entry) {
     // A forked child is asked only for what it allocated itself.
     let since = FORK_SEQUENCE.load(Relaxed);
     let verdict = match options.detect_leaks {
-        true => super::leaks::check_at_exit(entry, since),
+        true => super::leaks::check_at_exit(saved, since),
         false => Verdict::Clean,
     };
     let code = match verdict {

@@ -5,7 +5,7 @@
 //! file; their documentation is what a C programmer reads there.
 
 use super::leaks::{self, Verdict};
-use super::shim::shim;
+use super::shim::{Saved, checkpoint};
 use crate::heap::{self, Block, Found};
 use crate::leak::{Caller, LeakOptions, annotations};
 use crate::ledger::{self, State};
@@ -310,15 +310,15 @@ pub unsafe extern "C" fn heapwarden_unregister_root_region(
     if annotations::remove_root(start as usize, bytes) { 0 } else { -1 }
 }
 
-shim! {
-    "heapwarden_check_leaks"("rdi", "rsi") => check_leaks;
-    "heapwarden_leaks_since"("rsi", "rdx") => leaks_since;
-    "__lsan_do_recoverable_leak_check"("rdi", "rsi") => check_leaks;
-    "__lsan_do_leak_check"("rdi", "rsi") => last_check;
+checkpoint! {
+    "heapwarden_check_leaks"("rdi") => check_leaks;
+    "heapwarden_leaks_since"("rsi") => leaks_since;
+    "__lsan_do_recoverable_leak_check"("rdi") => check_leaks;
+    "__lsan_do_leak_check"("rdi") => last_check;
 }
 
-fn live_check(sp: usize, since: u64) -> Verdict {
-    let caller = Caller::here().from_stack_pointer(sp);
+fn live_check(saved: *const Saved, since: u64) -> Verdict {
+    let caller = Caller::on_stack_from(saved as usize);
     leaks::check_live(&caller, LeakOptions { since_sequence: since, ..LeakOptions::LIVE })
 }
 
@@ -330,18 +330,18 @@ fn as_result(verdict: Verdict) -> i32 {
     }
 }
 
-unsafe extern "C" fn check_leaks(sp: usize, _fp: usize) -> i32 {
-    as_result(live_check(sp, 0))
+unsafe extern "C" fn check_leaks(saved: *const Saved) -> i32 {
+    as_result(live_check(saved, 0))
 }
 
-unsafe extern "C" fn leaks_since(mark: u64, sp: usize, _fp: usize) -> i32 {
-    as_result(live_check(sp, mark))
+unsafe extern "C" fn leaks_since(mark: u64, saved: *const Saved) -> i32 {
+    as_result(live_check(saved, mark))
 }
 
 /// LeakSanitizer's: the check now instead of at exit; ends the process with
 /// `exitcode` when leaks were found.
-unsafe extern "C" fn last_check(sp: usize, _fp: usize) {
-    super::lifecycle::check_now_instead_of_at_exit(live_check(sp, 0));
+unsafe extern "C" fn last_check(saved: *const Saved) {
+    super::lifecycle::check_now_instead_of_at_exit(live_check(saved, 0));
 }
 
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! What a check takes and what it gives.
 
 use super::known::KnownBlocks;
-use super::registers::Registers;
+use super::registers::{Registers, thread_pointer};
 use super::roots::RootKinds;
 use super::sites::Count;
 use crate::platform::OsError;
@@ -27,13 +27,10 @@ impl Caller {
         Caller(Registers::here())
     }
 
-    /// The same caller, with its stack read only from `stack_pointer` on:
-    /// frames below it (of exit, of its handlers) hold nothing of the
-    /// program's.
-    #[must_use]
-    pub fn from_stack_pointer(mut self, stack_pointer: usize) -> Caller {
-        self.0.stack_pointer = stack_pointer;
-        self
+    /// The frames from `stack_pointer` up. Whatever registers their functions
+    /// rely on, the caller has pushed there.
+    pub fn on_stack_from(stack_pointer: usize) -> Caller {
+        Caller(Registers { stack_pointer, thread_pointer: thread_pointer(), ..Registers::NONE })
     }
 }
 
