@@ -10,7 +10,9 @@ raw=libheapwarden.a
 nm -D --defined-only --format=posix libheapwarden.so | cut -d' ' -f1 | sed 's/@.*//' >heapwarden.exports
 grep '^_Z' heapwarden.exports >heapwarden.weak
 cp "$raw" heapwarden.raw.a
-ld -r --whole-archive heapwarden.raw.a -o heapwarden.o
+# Section groups are dissolved: a linker that keeps our copy of a group would
+# throw away that of another Rust library, whose name for it is then missing.
+ld -r --force-group-allocation --whole-archive heapwarden.raw.a -o heapwarden.o
 objcopy --strip-debug --remove-section .llvmbc --remove-section .llvmcmd heapwarden.o
 objcopy --keep-global-symbols=heapwarden.exports --weaken-symbols=heapwarden.weak heapwarden.o
 rm -f "$raw"

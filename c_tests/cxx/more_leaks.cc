@@ -2,9 +2,9 @@
 // origin: interface.md 4, issue 2 (8: demangled names)
 // flags: -std=c++17
 // case: shared-cycle | 1 | leak definite 1 blocks 40 bytes has-frame make_cycle; leak indirect 1 blocks 40 bytes has-frame make_cycle
-// case: method       | 2 | leak definite 1 blocks 24 bytes frame 1 "space::Maker<int>::make" has-frame main
+// case: method       | 2 | leak definite 1 blocks 24 bytes has-frame "space::Maker<int>::make" has-frame main
 // case: lambda       | 3 | leak definite 1 blocks 24 bytes has-frame call_lambda
-// case: free-function | 4 | leak definite 1 blocks 24 bytes frame 1 "(anonymous namespace)::hidden(int, char const*)"
+// case: free-function | 4 | leak definite 1 blocks 24 bytes has-frame "(anonymous namespace)::hidden(int, char const*)"
 // case: innocent-throwing | 5 | silent
 // case: innocent-singleton | 6 | silent
 // case: innocent-placement | 7 | silent

@@ -3,9 +3,9 @@
 // note: suppressions match the program's functions; the program writes the file and starts itself again
 // baseline: no
 // options: halt_on_error=0
-// case: suppressed | error:commit twice | silent
+// case: suppressed | error:commit twice | silent; any suppression
 // case: other      | error:elsewhere twice | error double-free size 64 frame 0 commit
-// case: innocent   | error:commit once  | silent
+// case: innocent   | error:commit once  | silent; any suppression
 #include "scenario.h"
 
 static NOINLINE void commit(void *block) { free(block); }

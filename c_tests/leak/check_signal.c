@@ -2,6 +2,7 @@
 // origin: interface.md 2 (check_signal), 389ds 7645
 // options: check_signal=SIGUSR2
 // baseline: no
+// expect: any summary
 // case: crime    | lose | leak definite 1 blocks 1337 bytes frame 0 make_block; any leak definite; stdout "told while running"; exit 23
 // case: innocent | free | any leak reachable; exit 0
 #include "scenario.h"

@@ -1,6 +1,7 @@
 // crime: a leak check asked for by the program, more than once
 // origin: LLVM recoverable_leak_check, do_leak_check, interface.md 5
 // baseline: no
+// expect: any summary
 // case: nothing-yet   | clean  | silent
 // case: recoverable   | once   | leak definite 1 blocks 1337 bytes; any leak definite; exit 23
 // case: freed-later   | freed  | silent

@@ -30,7 +30,7 @@ static void *find(const char *name, void *linked) {
 }
 #define FIND(type, name) ((type)find(#name, (void *)(name)))
 
-static void *volatile *volatile page;
+static uintptr_t hidden_page;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 
@@ -43,9 +43,10 @@ static NOINLINE void scene(const char *what) {
     if (!strcmp(what, "disable")) FIND(plain_function, __lsan_enable)();
     if (!strcmp(what, "ignore")) FIND(pointer_function, __lsan_ignore_object)(block);
     if (strstr(what, "root")) {
-        page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        CHECK(page != MAP_FAILED);
+        void *volatile *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK((void *)page != MAP_FAILED);
         page[3] = block;
+        hidden_page = hide((void *)page);
         FIND(region_function, __lsan_register_root_region)((void *)page, 4096);
         if (!strcmp(what, "unroot")) FIND(region_function, __lsan_unregister_root_region)((void *)page, 4096);
     }

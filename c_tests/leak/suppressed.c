@@ -1,14 +1,14 @@
 // crime: suppressions by function, file and module, and ones that do not fit
 // origin: LLVM suppressions_file, suppressions_default, interface.md 2
-// case: by-function     | s "leak:make_block"   | silent
-// case: by-glob         | s "leak:make_*"       | silent
-// case: anchored        | s "leak:^make_block$" | silent
-// case: by-file         | s "leak:suppressed.c" | silent
-// case: by-module       | s "leak:suppressed-"  | silent
-// case: with-comment    | s "# a comment" "" "leak:make_block" | silent
+// case: by-function     | s "leak:make_block"   | silent; any suppression
+// case: by-glob         | s "leak:make_*"       | silent; any suppression
+// case: anchored        | s "leak:^make_block$" | silent; any suppression
+// case: by-file         | s "leak:suppressed.c" | silent; any suppression
+// case: by-module       | s "leak:suppressed-"  | silent; any suppression
+// case: with-comment    | s "# a comment" "" "leak:make_block" | silent; any suppression
 // case: other-function  | s "leak:other"        | leak definite 1 blocks 32 bytes frame 0 make_block
 // case: anchored-other  | s "leak:^block$"      | leak definite 1 blocks 32 bytes frame 0 make_block
-// case: innocent        | s "leak:other" free   | silent
+// case: innocent        | s "leak:other" free   | silent; any suppression
 // note: the program writes its own suppressions file and starts itself again
 #include "scenario.h"
 

@@ -7,7 +7,8 @@
 /// How the process must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    Exit(i32),
+    /// One of these codes (more than one where the contract leaves a choice).
+    Exit(Vec<i32>),
     Signal(i32),
 }
 
@@ -94,7 +95,7 @@ impl Expectation {
                 && (r.kind_of_record == "error"
                     || (r.kind_of_record == "leak" && r.kinds != ["reachable"]))
         };
-        Ending::Exit(if self.records.iter().any(counts) { 23 } else { 0 })
+        Ending::Exit(vec![if self.records.iter().any(counts) { 23 } else { 0 }])
     }
 
     /// Adds an attribute clause to the first record.
@@ -116,7 +117,10 @@ impl Expectation {
         match head.as_str() {
             "silent" => self.silent = true,
             "no-report" => self.no_report = true,
-            "exit" => self.ending = Some(Ending::Exit(number(&words, 1)? as i32)),
+            "exit" => {
+                let codes = text_of(&words)?.split('/').map(str::parse).collect::<Result<Vec<i32>, _>>();
+                self.ending = Some(Ending::Exit(codes.map_err(|_| format!("`{clause}`: no exit code"))?));
+            }
             "signal" => self.ending = Some(Ending::Signal(signal(&text_of(&words)?)?)),
             "stdout" => self.stdout.push(text_of(&words)?),
             "stderr" => self.stderr.push(text_of(&words)?),
