@@ -6,7 +6,7 @@ OUT := $(TARGET)/release
 CARGO ?= cargo
 
 .DEFAULT_GOAL := all
-.PHONY: all library tool test check header clean
+.PHONY: all library tool test demo check header install setup soak clean
 
 all: library tool
 
@@ -20,6 +20,36 @@ library:
 
 tool:
 	$(CARGO) build --quiet --release --package heapwarden-tool
+
+# What tests and programs under test need from the distribution.
+setup:
+	sh scripts/setup.sh
+
+# Shows each phenomenon on a small program, with its report.
+demo: all
+	sh scripts/demo.sh $(OUT)
+
+test: setup all
+	$(CARGO) test --quiet --workspace
+
+# Lints: format, clippy, documentation.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --workspace
+
+# Writes include/heapwarden.h anew; a test keeps it in step.
+header:
+	HEAPWARDEN_WRITE_HEADER=1 $(CARGO) test --quiet --test header
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INSTALL ?= install
+install: all
+	sh scripts/install.sh "$(OUT)" "$(DESTDIR)" "$(PREFIX)" "$(LIBDIR)" "$(VERSION)"
+
+clean:
+	$(CARGO) clean
 
 # Benchmarks: BENCH="--quick", "--set loops", "--only jq,redis",
 # "--allocators heapwarden,mi3", "--markdown FILE", "--instructions", "--help".

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *name;
+char *name;
 
 static void set_name(const char *text)
 {

@@ -1,10 +1,10 @@
-/* An endless loop of malloc(1000000): run with heap_limit_mb=64. malloc returns
- * NULL as C says, and the report names who holds the memory. */
+/* An endless loop of malloc(1000000), run under a limit.
+ * malloc returns NULL as C says, and the report names who holds the memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void *kept[100000];
+void *kept[100000];
 
 static int fill(void)
 {

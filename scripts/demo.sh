@@ -10,8 +10,8 @@ mkdir -p "$built"
 show() { # example, options, expected exit code
     source=examples/$1.c
     # gcc removes malloc calls whose result it thinks unused: keep them.
-    cc -g -O1 -fno-builtin-malloc -fno-builtin-free -o "$built/$1" "$root/$source"
-    printf '\n======== %s: %s\n' "$source" "$(sed -n '1s|^/\* *||;1s| *\*/$||;1p' "$root/$source")"
+    cc -g -O1 -fno-inline -fno-builtin-malloc -fno-builtin-free -w -o "$built/$1" "$root/$source"
+    printf '\n======== %s: %s\n' "$source" "$(sed -n '1s|^/\* *||;1s| *\*/$||;1s|[:,(]* *$||;1p' "$root/$source")"
     printf '$ %sheapwarden run -- %s\n' "${2:+HEAPWARDEN_OPTIONS=$2 }" "./$1"
     code=0
     (cd "$root" && HEAPWARDEN_OPTIONS=$2 "$out/heapwarden" run -- "$built/$1" 2>&1) || code=$?

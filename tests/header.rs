@@ -43,7 +43,15 @@ fn compiles(compiler: &str, standard: &str, language: &str, extra: &[&str]) {
         return (int)heapwarden_check_heap() + heapwarden_leaks_since(m); }\n";
     std::fs::write(&source, body).unwrap();
     let output = Command::new(compiler)
-        .args([&format!("-std={standard}"), "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "-o"])
+        .args([
+            &format!("-std={standard}"),
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-c",
+            "-o",
+        ])
         .arg(folder.join(format!("{name}.o")))
         .args(extra)
         .arg("-I")

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what `make` built. Usage:
+# install.sh BUILT DESTDIR PREFIX LIBDIR VERSION
+set -eu
+built=$1 to=$2 prefix=$3 libdir=$4 version=$5
+root=$(cd "$(dirname "$0")/.." && pwd)
+install -d "$to$libdir/pkgconfig" "$to$libdir/cmake/heapwarden" "$to$prefix/include" "$to$prefix/bin"
+install -m 755 "$built/libheapwarden.so" "$to$libdir/libheapwarden.so.$version"
+ln -sf "libheapwarden.so.$version" "$to$libdir/libheapwarden.so.1"
+ln -sf libheapwarden.so.1 "$to$libdir/libheapwarden.so"
+install -m 644 "$built/libheapwarden.a" "$to$libdir/libheapwarden.a"
+install -m 644 "$root"/include/*.h "$to$prefix/include/"
+install -m 755 "$built/heapwarden" "$to$prefix/bin/heapwarden"
+cat >"$to$libdir/pkgconfig/heapwarden.pc" <<EOF
+prefix=$prefix
+libdir=$libdir
+includedir=$prefix/include
+
+Name: heapwarden
+Description: A malloc in which every block has an owner
+Version: $version
+Libs: -L\${libdir} -lheapwarden
+Libs.private: -lpthread -ldl -lm
+Cflags: -I\${includedir}
+EOF
+cat >"$to$libdir/cmake/heapwarden/heapwarden-config-version.cmake" <<EOF
+set(PACKAGE_VERSION "$version")
+if(PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION)
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+EOF
+cat >"$to$libdir/cmake/heapwarden/heapwarden-config.cmake" <<EOF
+if(NOT TARGET heapwarden::heapwarden)
+  add_library(heapwarden::heapwarden SHARED IMPORTED)
+  set_target_properties(heapwarden::heapwarden PROPERTIES
+    IMPORTED_LOCATION "$libdir/libheapwarden.so"
+    IMPORTED_SONAME "libheapwarden.so.1"
+    INTERFACE_INCLUDE_DIRECTORIES "$prefix/include")
+  add_library(heapwarden::static STATIC IMPORTED)
+  set_target_properties(heapwarden::static PROPERTIES
+    IMPORTED_LOCATION "$libdir/libheapwarden.a"
+    INTERFACE_INCLUDE_DIRECTORIES "$prefix/include"
+    INTERFACE_LINK_LIBRARIES "pthread;dl;m")
+endif()
+EOF
+if [ -d "$root/target/man" ]; then
+    install -d "$to$prefix/share/man/man1"
+    install -m 644 "$root"/target/man/*.1 "$to$prefix/share/man/man1/"
+fi
