@@ -90,6 +90,9 @@ pub mod trace;
 pub mod heap;
 
 #[cfg(feature = "hosted")]
+pub mod exhaustion;
+
+#[cfg(feature = "hosted")]
 pub mod leak;
 
 #[cfg(feature = "hosted")]

@@ -3,7 +3,7 @@
 use super::central::{self, Entered};
 use super::settings::{FILL_BYTE, mode};
 use super::thread_heap::{ThreadHeap, current};
-use super::{crime, judge, refill, span};
+use super::{crime, judge, pressure, refill, span};
 use crate::guard::{self, Pattern, Tier};
 use crate::ledger::Record;
 use crate::memory::{Granule, NO_SLOT, Window};
@@ -86,14 +86,32 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
     if request.size > MAX_REQUEST - request.alignment.max(1 << 20) {
         return null_mut();
     }
-    let Some(mut entered) = central::enter() else { return null_mut() };
+    let Some(mut entered) = central::enter() else {
+        pressure::without_heap(request.size);
+        return null_mut();
+    };
     let stack = entered.capture(entry);
-    let start = place(&mut entered, request, stack);
-    if start != 0 && entered.modes.load(Relaxed) & mode::IGNORE != 0 {
+    if entered.modes.load(Relaxed) & mode::WATCH != 0 {
+        drop(entered);
+        if pressure::refuses(request.size, stack) {
+            return null_mut();
+        }
+        let Some(again) = central::enter() else { return null_mut() };
+        entered = again;
+    }
+    let start = place_as_told(&mut entered, request, stack);
+    drop(entered);
+    let again = || central::enter().map_or(0, |mut heap| place_as_told(&mut heap, request, stack));
+    pressure::settle(start, request.size, stack, again) as *mut u8
+}
+
+/// [`place`], and the block is marked as ignored where the scope says so.
+fn place_as_told(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
+    let start = place(heap, request, stack);
+    if start != 0 && heap.modes.load(Relaxed) & mode::IGNORE != 0 {
         judge::ignore(start);
     }
-    drop(entered);
-    start as *mut u8
+    start
 }
 
 /// Finds a place for the block, arms it and records it; 0 without memory.

@@ -11,7 +11,7 @@
 
 use super::settings::mode;
 use super::thread_heap::{ThreadHeap, current, no_slab};
-use super::{free, refill, settings};
+use super::{free, pressure, refill, settings};
 use crate::ledger::{self, Record};
 use crate::memory::{self, Run, Runs, Window};
 use crate::platform::linux::{process, thread_exit, tls};
@@ -39,6 +39,7 @@ static THREADS: Lock<u32> = Lock::new(Rank::Threads, 0);
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 /// The signals that were blocked before the fork under way.
@@ -324,10 +325,14 @@ fn publish(heap: &mut ThreadHeap) {
     heap.published_live = live;
     let total = LIVE.fetch_add(change, Relaxed).wrapping_add(change);
     let total = if total > isize::MAX as usize { 0 } else { total };
-    heap.held_limit = match settings::quarantine() {
+    if total > PEAK_LIVE.load(Relaxed) {
+        PEAK_LIVE.store(total, Relaxed);
+    }
+    let held_limit = match settings::quarantine() {
         Some(bytes) => bytes / threads_in_use(),
         None => ((total / 16).clamp(256 * KIB, 64 * MIB) / threads_in_use()).max(64 * KIB),
     };
+    heap.held_limit = pressure::tightened(held_limit);
 }
 
 fn threads_in_use() -> usize {
@@ -345,7 +350,7 @@ pub(super) fn take_run(length: u32, alignment: usize, describe: impl FnOnce(&Run
         return None;
     }
     let run = central.runs.take(length, alignment).ok()?;
-    PEAK.fetch_max(central.runs.in_use(), Relaxed);
+    count_growth(&central.runs);
     describe(&run);
     Some(run)
 }
@@ -353,7 +358,42 @@ pub(super) fn take_run(length: u32, alignment: usize, describe: impl FnOnce(&Run
 /// Whether `bytes` more are within the limit.
 pub(super) fn within_limit(runs: &Runs, bytes: usize) -> bool {
     let limit = LIMIT.load(Relaxed);
-    limit == 0 || runs.in_use().saturating_add(bytes) <= limit
+    limit == 0 || runs.in_use().saturating_add(metadata()).saturating_add(bytes) <= limit
+}
+
+/// After a run was taken or grew: the peak, and the marks of `pressure`.
+pub(super) fn count_growth(runs: &Runs) {
+    PEAK.fetch_max(runs.in_use(), Relaxed);
+    let used = runs.in_use() + metadata();
+    pressure::note(used);
+}
+
+/// Bytes of heap memory in use, the blocks' and the metadata's.
+pub fn used() -> usize {
+    CENTRAL.lock().runs.in_use() + metadata()
+}
+
+/// Bytes mapped for what the heap knows.
+fn metadata() -> usize {
+    memory::metadata_mapped() + Window::table_bytes()
+}
+
+/// Calls `visit` with the heap of every thread that has ended, out of the
+/// pool meanwhile.
+pub(super) fn for_each_pooled(mut visit: impl FnMut(&mut ThreadHeap)) {
+    for heap in heaps().filter(|heap| !heap.is_fallback) {
+        if heap.state.compare_exchange(UNUSED, IN_USE, AcqRel, Relaxed).is_ok() {
+            // SAFETY: its thread has ended, and `state` keeps every other
+            // thread from taking it.
+            unsafe {
+                let heap = (&raw const *heap).cast_mut();
+                (*heap).enter();
+                visit(&mut *heap);
+                (*heap).leave();
+                (*heap).state.store(UNUSED, Release);
+            }
+        }
+    }
 }
 
 /// Sets the bytes of heap memory allowed; 0 = no limit of ours.
@@ -361,7 +401,8 @@ pub fn set_limit(bytes: usize) {
     LIMIT.store(bytes, Relaxed);
 }
 
-pub(super) fn limit() -> usize {
+/// The bytes of heap memory allowed; 0 = no limit of ours.
+pub fn limit() -> usize {
     LIMIT.load(Relaxed)
 }
 
@@ -372,6 +413,9 @@ pub struct Memory {
     pub in_use: usize,
     /// The most that `in_use` ever was.
     pub peak: usize,
+    /// The most bytes that the program ever had at once, as of the last time
+    /// each thread took a slab.
+    pub peak_live: usize,
     /// Mapped from the operating system for blocks.
     pub mapped: usize,
     /// The longest run that is free without asking the operating system.
@@ -384,11 +428,12 @@ pub struct Memory {
 
 /// How much memory the heap has.
 pub fn memory() -> Memory {
-    let metadata = memory::metadata_mapped() + Window::table_bytes();
+    let metadata = metadata();
     let central = CENTRAL.lock();
     Memory {
         in_use: central.runs.in_use(),
         peak: PEAK.load(Relaxed),
+        peak_live: PEAK_LIVE.load(Relaxed),
         mapped: central.runs.mapped(),
         largest_free: central.runs.largest_free(),
         metadata,

@@ -18,10 +18,12 @@
 
 mod allocate;
 mod central;
+mod census;
 mod check;
 mod crime;
 mod free;
 mod judge;
+mod pressure;
 mod refill;
 mod resize;
 mod settings;
@@ -32,12 +34,14 @@ pub use allocate::ignore_scope;
 pub use allocate::{Request, general as allocate_general, try_allocate};
 pub use central::{
     Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
-    for_each_thread, mark, memory, set_limit, trim,
+    for_each_thread, limit as memory_limit, mark, memory, set_limit, trim, used,
 };
+pub use census::for_each_live;
 pub use check::{check_block, check_heap};
 pub use crime::{on_violation, set_violation_handler};
 pub use free::{general as free_general, try_free};
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
+pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
 pub use resize::{resize, usable_size};
 pub use settings::{Poisoning, Settings, configure, settings};
 pub use span::{Tombstone, tombstone};

@@ -3,14 +3,15 @@
 use super::allocate::{self, Request, arm};
 use super::central::{self, Entered};
 use super::judge::{self, Block};
-use super::{crime, free, span};
+use super::settings::mode;
+use super::{crime, free, pressure, span};
 use crate::guard::{GUARD_BYTES, Pattern, Violation, ViolationKind};
 use crate::ledger::Record;
 use crate::memory::Window;
 use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
 use core::ptr::{self, null_mut};
-use core::sync::atomic::Ordering::Release;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Gives the live block at `pointer` `size` bytes (more than 0); its new
 /// address, or null: then the block is as it was (C23 7.24.4.5), or `pointer`
@@ -19,8 +20,42 @@ pub fn resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
     if size > MAX_REQUEST - (1 << 20) {
         return null_mut();
     }
-    let Some(mut heap) = central::enter() else { return null_mut() };
+    let Some(mut heap) = central::enter() else {
+        pressure::without_heap(size);
+        return null_mut();
+    };
     let stack = heap.capture(entry);
+    let is_watched = heap.modes.load(Relaxed) & mode::WATCH != 0;
+    drop(heap);
+    let grows = || judge::judge(pointer).is_ok_and(|block| size > block.size);
+    if is_watched && grows() && pressure::refuses(size, stack) {
+        return null_mut();
+    }
+    let attempt = || match try_resize(pointer, size, stack) {
+        Ok(start) => start,
+        Err(Refusal::NoMemory) => 0,
+        Err(Refusal::NoBlock) => NO_BLOCK,
+    };
+    let start = attempt();
+    match pressure::settle(start, size, stack, attempt) {
+        NO_BLOCK => null_mut(),
+        start => start as *mut u8,
+    }
+}
+
+/// Why a block was not resized.
+enum Refusal {
+    /// There is no room.
+    NoMemory,
+    /// The pointer is none of ours, which was reported.
+    NoBlock,
+}
+
+/// [`Refusal::NoBlock`] where an address is wanted; no block starts there.
+const NO_BLOCK: usize = usize::MAX;
+
+fn try_resize(pointer: usize, size: usize, stack: StackId) -> Result<usize, Refusal> {
+    let mut heap = central::enter().ok_or(Refusal::NoMemory)?;
     let block = match judge::judge(pointer) {
         Ok(block) => block,
         Err((kind, block)) => {
@@ -30,23 +65,20 @@ pub fn resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
                 other => other,
             };
             tell(kind, pointer, block.as_ref(), stack);
-            return null_mut();
+            return Err(Refusal::NoBlock);
         }
     };
     if !matches!(block.record.family(), Family::Malloc | Family::Aligned) {
         drop(heap);
         tell(ViolationKind::Mismatch, pointer, Some(&block), stack);
-        match central::enter() {
-            Some(again) => heap = again,
-            None => return null_mut(),
-        }
+        heap = central::enter().ok_or(Refusal::NoMemory)?;
     }
     crime::check_guards(&block, stack);
     if in_place(&block, size) {
         heap.count_out(block.size);
         heap.count_in(size);
         rewrite(&block, size, heap.stamp(), stack);
-        return pointer as *mut u8;
+        return Ok(pointer);
     }
     let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
     if block.is_span()
@@ -54,13 +86,14 @@ pub fn resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
     {
         heap.count_out(block.size);
         heap.count_in(size);
-        return start as *mut u8;
+        return Ok(start);
     }
     let start = allocate::place(&mut heap, &request, stack);
-    if start != 0 {
-        move_contents(&mut heap, &block, start, size, stack);
+    if start == 0 {
+        return Err(Refusal::NoMemory);
     }
-    start as *mut u8
+    move_contents(&mut heap, &block, start, size, stack);
+    Ok(start)
 }
 
 fn move_contents(heap: &mut Entered, block: &Block, to: usize, size: usize, stack: StackId) {

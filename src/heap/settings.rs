@@ -40,7 +40,6 @@ pub mod mode {
     /// Fresh memory is filled.
     pub const FILL: u8 = 4;
     /// Allocations fail on purpose, or are watched one by one.
-    #[allow(dead_code)]
     pub const WATCH: u8 = 8;
     /// Blocks of this thread are ignored by leak checks (a thread's own bit).
     pub const IGNORE: u8 = 16;
@@ -65,6 +64,16 @@ pub fn configure(settings: &Settings) {
     }
     MODES.store(u32::from(modes), Relaxed);
     super::set_limit(settings.limit);
+    super::central::spread_modes();
+}
+
+/// Turns one mode on or off for every thread.
+pub(super) fn set_mode(mode: u8, on: bool) {
+    if on {
+        MODES.fetch_or(u32::from(mode), Relaxed);
+    } else {
+        MODES.fetch_and(!u32::from(mode), Relaxed);
+    }
     super::central::spread_modes();
 }
 

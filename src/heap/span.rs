@@ -205,6 +205,7 @@ pub(super) fn resize_in_place(block: &Block, size: usize) -> bool {
             if central.runs.take_at((*granule).head + length, more).is_none() {
                 return false;
             }
+            central::count_growth(&central.runs);
             let run = Run { start: (*granule).head, length: needed, zeroed: false };
             describe(&run, block.start, size, block.record, more);
             (*granule).run = needed;

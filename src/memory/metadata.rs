@@ -14,6 +14,7 @@ use crate::platform::{Access, Host, OsError, Platform};
 use crate::sync::{Lock, Rank};
 use crate::units::{MIB, OS_PAGE, align_up};
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 struct Arena {
     /// Offset of the next free byte from the metadata's first address.
@@ -25,6 +26,9 @@ struct Arena {
 }
 
 static ARENA: Lock<Arena> = Lock::new(Rank::Metadata, Arena { next: 0, mapped: 0, freed: [0; 32] });
+
+/// `Arena::mapped`, for those who only want to know.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 const STEP: usize = MIB / 4;
 
@@ -74,7 +78,7 @@ pub fn map(bytes: usize) -> Option<NonNull<u8>> {
 
 /// Bytes of address space mapped for metadata.
 pub fn mapped() -> usize {
-    ARENA.lock().mapped
+    MAPPED.load(Relaxed)
 }
 
 fn piece_size(bytes: usize) -> usize {
@@ -107,6 +111,7 @@ impl Arena {
             }
         };
         self.mapped += grown;
+        MAPPED.store(self.mapped, Relaxed);
         Ok(())
     }
 }

@@ -111,6 +111,18 @@ pub fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError> {
     }
 }
 
+/// Gives the file at `from` the name `to`, replacing what is there in one step
+/// (rename(2)); both zero-terminated.
+pub fn rename(from: &[u8], to: &[u8]) -> Result<(), OsError> {
+    if from.last() != Some(&0) || to.last() != Some(&0) {
+        return Err(OsError(libc::EINVAL));
+    }
+    let here = libc::AT_FDCWD as usize;
+    let (from, to) = (from.as_ptr() as usize, to.as_ptr() as usize);
+    // SAFETY: both paths are zero-terminated, checked above.
+    unsafe { call(libc::SYS_renameat2, [here, from, here, to, 0, 0]) }.map(drop)
+}
+
 /// Reads the file at `path` (zero-terminated) into `buffer`, as much as fits.
 pub fn read_file<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8], OsError> {
     File::open(path, libc::O_RDONLY, 0)?.read_all(buffer)

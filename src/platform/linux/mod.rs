@@ -4,7 +4,9 @@
 //! cancellation points, at which a cancelled thread would die inside malloc.
 
 pub mod auxv;
+pub mod cgroup;
 pub mod files;
+pub mod limits;
 pub mod maps;
 mod memory;
 pub mod output;
