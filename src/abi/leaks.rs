@@ -83,6 +83,15 @@ fn check(caller: &Caller, options: &LeakOptions<'_>) -> Verdict {
     verdict
 }
 
+/// Bytes that are lost now, definitely or held by what is; `None` if that
+/// cannot be found out.
+pub(super) fn lost_bytes() -> Option<u64> {
+    let options = with_options(LeakOptions::DEFAULT);
+    let summary = leak::check(&Access, &Caller::here(), &options, &mut |_, _| {});
+    let is_known = !matches!(summary.outcome, Outcome::Impossible(_));
+    is_known.then_some(summary.definite.bytes + summary.indirect.bytes)
+}
+
 fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     let counted = OPTIONS_BUFFER.get().errors_for_leak_kinds;
     REPORTER.prepare(&mut leaks.iter().map(|group| group.stack));

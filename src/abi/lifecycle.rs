@@ -106,6 +106,7 @@ fn start() {
     for line in text.as_str().lines() {
         REPORTER.notice(format_args!("{line}"));
     }
+    super::exhaustion::start(options, secure);
     if options.help {
         let mut help = [0u8; 16384];
         let mut text = Text::new(&mut help);
@@ -185,6 +186,7 @@ fn finish(status: i32, saved: *const Saved) {
         return;
     }
     let options = OPTIONS_BUFFER.get();
+    super::exhaustion::finish();
     heap::check_heap();
     // A forked child is asked only for what it allocated itself.
     let since = FORK_SEQUENCE.load(Relaxed);

@@ -4,12 +4,15 @@
 //! - `malloc`, `posix`, `glibc`, `cxx`: argument law and errno, a few lines each
 //! - `lifecycle`: start, exit, fork; `loader`: dlclose
 //! - `violations`, `leaks`: what the heap and the leak scan found, as reports
-//! - `own`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
+//! - `exhaustion`, `fail_site`: when memory runs out, and failing on purpose
+//! - `own`, `own_exhaustion`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
 //!
 //! Invariant: no exported function calls another (a compiler may fold malloc
 //! and memset into calloc); errno changes only where C says so.
 
 mod cxx;
+mod exhaustion;
+mod fail_site;
 mod glibc;
 mod leaks;
 mod lifecycle;
@@ -17,6 +20,8 @@ mod loader;
 mod malloc;
 #[allow(non_camel_case_types)] // C's names
 pub mod own;
+#[allow(non_camel_case_types)] // C's names
+pub mod own_exhaustion;
 mod posix;
 mod runtime;
 mod shim;

@@ -11,8 +11,8 @@
 //! ```
 
 use crate::heap;
-use crate::platform::linux::limits::{self, Resource};
 use crate::platform::linux::cgroup;
+use crate::platform::linux::limits::{self, Resource};
 
 /// Where a limit comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

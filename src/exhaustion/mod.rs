@@ -16,7 +16,7 @@ pub mod failing;
 mod holders;
 mod limit;
 mod picture_file;
-mod reserve;
+pub mod reserve;
 mod watch;
 
 pub use holders::{Holders, Site, TOP};

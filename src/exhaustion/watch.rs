@@ -210,8 +210,8 @@ fn alarm(shortage: &Shortage) {
     let used = heap::used();
     let now = Host::monotonic_ns();
     let is_near = warn_mark(limit).is_some_and(|mark| used >= mark);
-    let is_due = used >= NEXT_PEAK.load(Relaxed)
-        && (is_near || now >= PEAK_PAUSE_UNTIL.load(Relaxed));
+    let is_due =
+        used >= NEXT_PEAK.load(Relaxed) && (is_near || now >= PEAK_PAUSE_UNTIL.load(Relaxed));
     if DRAWS_PEAKS.load(Relaxed) && is_due {
         NEXT_PEAK.store(used + (used / 32).max(256 * KIB), Relaxed);
         turn.show(Level::Peak, shortage, limit);
@@ -314,7 +314,8 @@ impl Turn {
         let own = process::id();
         let other = TAKEN.load(Relaxed);
         let is_free = other != own;
-        (is_free && TAKEN.compare_exchange(other, own, Acquire, Relaxed).is_ok()).then_some(Turn(()))
+        (is_free && TAKEN.compare_exchange(other, own, Acquire, Relaxed).is_ok())
+            .then_some(Turn(()))
     }
 
     fn show(&mut self, level: Level, shortage: &Shortage, limit: Limit) {

@@ -17,8 +17,8 @@
 //! quarantine (Held), one list of its slab (Free), or never used (Fresh).
 
 mod allocate;
-mod central;
 mod census;
+mod central;
 mod check;
 mod crime;
 mod free;
@@ -32,11 +32,11 @@ mod thread_heap;
 
 pub use allocate::ignore_scope;
 pub use allocate::{Request, general as allocate_general, try_allocate};
+pub use census::for_each_live;
 pub use central::{
     Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
     for_each_thread, limit as memory_limit, mark, memory, set_limit, trim, used,
 };
-pub use census::for_each_live;
 pub use check::{check_block, check_heap};
 pub use crime::{on_violation, set_violation_handler};
 pub use free::{general as free_general, try_free};

@@ -127,6 +127,18 @@ impl Window {
         Err(last)
     }
 
+    /// Unmaps every block of the heap: for a copy of the process that only
+    /// needs what the heap knows, not what the blocks hold.
+    ///
+    /// # Safety
+    /// Nothing in this process looks at a block, or allocates, any more.
+    pub unsafe fn abandon() {
+        if Window::extent() > 0 {
+            // SAFETY: the caller's promise.
+            let _ = unsafe { Host::unmap(Window::base(), Window::extent()) };
+        }
+    }
+
     fn map_table(extent: usize) -> Result<(), OsError> {
         let needed = align_up(extent / GRANULE * size_of::<Granule>(), TABLE_STEP);
         let mapped = THE.table_mapped.load(Relaxed);

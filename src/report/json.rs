@@ -144,6 +144,8 @@ fn write_exhaustion(object: &mut Object<'_, '_, '_>, exhaustion: &Exhaustion<'_>
     let level = match exhaustion.level {
         Level::Early => "early",
         Level::Refused => "refused",
+        Level::OnPurpose => "on-purpose",
+        Level::Peak => "peak",
     };
     object.text("level", level.as_bytes());
     object.number("requested", exhaustion.requested);
@@ -151,6 +153,8 @@ fn write_exhaustion(object: &mut Object<'_, '_, '_>, exhaustion: &Exhaustion<'_>
     object.text("limit_from", exhaustion.limit_from.as_bytes());
     object.number("in_use", exhaustion.in_use);
     object.number("peak", exhaustion.peak);
+    object.number("heap", exhaustion.heap);
+    object.number("held", exhaustion.held);
     object.number("largest_free", exhaustion.largest_free);
     object.stack(exhaustion.stack);
     object.array("top", exhaustion.top, |object, holder| {
@@ -159,6 +163,9 @@ fn write_exhaustion(object: &mut Object<'_, '_, '_>, exhaustion: &Exhaustion<'_>
         object.permille("share", permille(holder.bytes, exhaustion.in_use));
         object.stack(holder.stack);
     });
+    if exhaustion.left_out > 0 {
+        object.number("left_out", exhaustion.left_out);
+    }
     if let Some(lost) = exhaustion.lost_bytes {
         object.number("lost_bytes", lost);
     }

@@ -170,6 +170,14 @@ impl Reporter {
         self.find(Record::Exhaustion(exhaustion), None)
     }
 
+    /// Renders that memory is in use, with the names that are known already,
+    /// and passes the bytes on instead of writing them.
+    pub fn render_exhaustion(&self, exhaustion: &Exhaustion<'_>, take: &mut dyn FnMut(&[u8])) {
+        if let Some(mut state) = self.enter() {
+            state.render(Record::Exhaustion(exhaustion), take);
+        }
+    }
+
     /// Reports the end of a check, and which suppressions matched.
     pub fn summary(&self, summary: &Summary) -> Outcome {
         let Some(mut state) = self.enter() else { return Outcome::Failed };
@@ -308,8 +316,25 @@ impl Drop for Entered<'_> {
 
 impl State {
     fn write(&mut self, record: Record<'_>) -> Outcome {
+        let context = self.context();
+        match render::render(record, self.form, &context, &mut self.codes, &mut self.buffer) {
+            Some(bytes) if self.sink.write(bytes) => Outcome::Written,
+            _ => Outcome::Failed,
+        }
+    }
+
+    fn render(&mut self, record: Record<'_>, take: &mut dyn FnMut(&[u8])) {
+        let context = self.context();
+        if let Some(bytes) =
+            render::render(record, self.form, &context, &mut self.codes, &mut self.buffer)
+        {
+            take(bytes);
+        }
+    }
+
+    fn context(&self) -> Context<'static> {
         let (seconds, nanoseconds) = output::realtime();
-        let context = Context {
+        Context {
             pid: process::id(),
             time: Timestamp { seconds, nanoseconds },
             stacks: self.stacks,
@@ -317,10 +342,6 @@ impl State {
             thread_name,
             own_code: self.own_code,
             is_fatal: self.is_fatal,
-        };
-        match render::render(record, self.form, &context, &mut self.codes, &mut self.buffer) {
-            Some(bytes) if self.sink.write(bytes) => Outcome::Written,
-            _ => Outcome::Failed,
         }
     }
 

@@ -283,11 +283,25 @@ fn write_exhaustion(pen: &mut Pen<'_, '_>, exhaustion: &Exhaustion<'_>) {
             );
         }
         Level::Early => {
-            let share = Share(permille(exhaustion.in_use, limit));
+            let share = Share(permille(exhaustion.heap, limit));
             line!(
                 pen,
                 "=={pid}==WARNING: heapwarden: memory runs out: {share} of the limit is in use:"
             );
+        }
+        Level::OnPurpose => {
+            let (requested, by) = (exhaustion.requested, exhaustion.limit_from);
+            line!(
+                pen,
+                "=={pid}==NOTE: heapwarden: a request for {requested} byte(s) was made to fail \
+                 ({by}) here:"
+            );
+            write_stack(pen, exhaustion.stack, WHOLE);
+            line!(pen, "");
+            return;
+        }
+        Level::Peak => {
+            line!(pen, "=={pid}==NOTE: heapwarden: more memory is in use than ever before:");
         }
     }
     write_stack(pen, exhaustion.stack, WHOLE);
@@ -299,6 +313,15 @@ fn write_exhaustion(pen: &mut Pen<'_, '_>, exhaustion: &Exhaustion<'_>) {
         Printable(exhaustion.limit_from.as_bytes()),
         Amount(exhaustion.peak),
         Amount(exhaustion.largest_free)
+    );
+    let gaps = exhaustion.heap.saturating_sub(exhaustion.in_use + exhaustion.held);
+    line!(
+        pen,
+        "  The heap takes {}: {} held back after free, {} ({}) gaps, guards and metadata.",
+        Amount(exhaustion.heap),
+        Amount(exhaustion.held),
+        Amount(gaps),
+        Share(permille(gaps, exhaustion.heap))
     );
     if let Some(lost) = exhaustion.lost_bytes {
         line!(pen, "  Lost, so never to be freed: {}.", Amount(lost));
@@ -316,6 +339,9 @@ fn write_exhaustion(pen: &mut Pen<'_, '_>, exhaustion: &Exhaustion<'_>) {
             holder.blocks
         );
         write_stack(pen, holder.stack, HOLDER_FRAMES);
+    }
+    if exhaustion.left_out > 0 {
+        line!(pen, "  {} block(s) of too many small sites are in none.", exhaustion.left_out);
     }
     line!(pen, "");
 }

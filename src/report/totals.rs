@@ -9,6 +9,10 @@ pub enum Level {
     Early,
     /// A request could not be served.
     Refused,
+    /// A request was refused on purpose (`fail_nth` and its kin).
+    OnPurpose,
+    /// More is in use than ever before.
+    Peak,
 }
 
 /// A call site that holds memory.
@@ -31,18 +35,26 @@ pub struct Exhaustion<'a> {
     pub requested: u64,
     /// Bytes that the heap may use.
     pub limit: u64,
-    /// Where the limit comes from: `heap_limit_mb`, `RLIMIT_AS`, …
+    /// Where the limit comes from (`heap_limit_mb`, `RLIMIT_AS`, …), or by which
+    /// option the request failed on purpose.
     pub limit_from: &'a str,
     /// Live bytes.
     pub in_use: u64,
-    /// Most live bytes ever.
+    /// Most live bytes ever, as far as it was noticed.
     pub peak: u64,
+    /// Bytes of memory that the live ones take: with gaps, guards, freed blocks
+    /// that are held back, and metadata.
+    pub heap: u64,
+    /// Bytes of freed blocks that are held back.
+    pub held: u64,
     /// Bytes in the largest free run.
     pub largest_free: u64,
     /// The call that found out.
     pub stack: StackId,
     /// The sites that hold most, largest first.
     pub top: &'a [Holder],
+    /// Live blocks in no site of any size: there were too many sites to count.
+    pub left_out: u64,
     /// How much of it is lost, if that was looked for.
     pub lost_bytes: Option<u64>,
 }

@@ -3,9 +3,12 @@
 //! Invariant: when [`run`] returns, the child is gone, and the program has
 //! seen nothing of it: no signal, no zombie, no changed memory but the shared.
 
+use crate::memory::Window;
+use crate::platform::linux::limits::{self, Resource};
 use crate::platform::linux::{process, shared};
 use crate::platform::{Access, Host, OsError, Platform};
-use crate::units::{MIB, OS_PAGE};
+use crate::units::{KIB, MIB, OS_PAGE};
+use core::cell::UnsafeCell;
 use core::sync::atomic::AtomicU32;
 
 /// The child's stack: DWARF of hostile depth ends at its guard page.
@@ -16,12 +19,17 @@ const REAP_MS: u64 = 1000;
 /// Runs `work` in a copy of this process that ends with it, for at most
 /// `timeout_ms`. The reason if it did not come to its end.
 pub fn run(timeout_ms: u64, work: &dyn Fn()) -> Result<(), &'static str> {
-    let refused = "names are missing: no memory for naming them";
-    let stack = Host::map(STACK_BYTES).map_err(|_| refused)?;
-    let start = stack.as_ptr() as usize;
-    // SAFETY: the lowest page of a mapping that is ours and not yet used.
-    let _ = unsafe { Host::protect(start, OS_PAGE, Access::None) };
-    let top = start + STACK_BYTES;
+    let stack = Host::map(STACK_BYTES);
+    let top = match stack {
+        Ok(stack) => {
+            let start = stack.as_ptr() as usize;
+            // SAFETY: the lowest page of a mapping that is ours and not yet used.
+            let _ = unsafe { Host::protect(start, OS_PAGE, Access::None) };
+            start + STACK_BYTES
+        }
+        // The copy has a small stack of its own, at the same address.
+        Err(_) => SMALL_STACK.0.get() as usize + size_of::<SmallStack>(),
+    };
     let mut job = Job { work };
     // SAFETY: the stack is fresh and large, `child_main` never returns, and
     // `job` outlives the child, which has a copy of it.
@@ -30,10 +38,20 @@ pub fn run(timeout_ms: u64, work: &dyn Fn()) -> Result<(), &'static str> {
         Ok(child) => wait(child, timeout_ms),
         Err(_) => Err("names are missing: a child process for naming them was refused"),
     };
-    // SAFETY: the mapping is ours; the child had its own copy.
-    let _ = unsafe { Host::unmap(start, STACK_BYTES) };
+    if let Ok(stack) = stack {
+        // SAFETY: the mapping is ours; the child had its own copy.
+        let _ = unsafe { Host::unmap(stack.as_ptr() as usize, STACK_BYTES) };
+    }
     outcome
 }
+
+/// The child's stack where no other can be mapped. Nothing in the program
+/// touches it, so it costs no memory.
+#[repr(C, align(4096))]
+struct SmallStack(UnsafeCell<[u8; 512 * KIB]>);
+// SAFETY: only children use it, each its own copy.
+unsafe impl Sync for SmallStack {}
+static SMALL_STACK: SmallStack = SmallStack(UnsafeCell::new([0; 512 * KIB]));
 
 struct Job<'a> {
     work: &'a dyn Fn(),
@@ -42,6 +60,13 @@ struct Job<'a> {
 /// The child's first function.
 extern "C" fn child_main(job: *mut u8) -> ! {
     shared::become_helper();
+    if limits::soft_limit(Resource::AddressSpace).is_some()
+        || limits::soft_limit(Resource::Data).is_some()
+    {
+        // The program's blocks are not needed here, their room may be.
+        // SAFETY: this process is a copy that never goes back to the program.
+        unsafe { Window::abandon() };
+    }
     #[cfg(any(feature = "abi", test))]
     super::arena_alloc::enter();
     // SAFETY: `run` passed a pointer to its job, of which this process has a

@@ -100,19 +100,21 @@ mod tests {
             _ => None,
         });
         assert_eq!(limit, Some(100), "the group above allows less");
-        assert_eq!(asked[..3], [
-            "/sys/fs/cgroup/a/b/memory.max",
-            "/sys/fs/cgroup/a/memory.max",
-            "/sys/fs/cgroup/memory.max"
-        ]);
+        assert_eq!(
+            asked[..3],
+            [
+                "/sys/fs/cgroup/a/b/memory.max",
+                "/sys/fs/cgroup/a/memory.max",
+                "/sys/fs/cgroup/memory.max"
+            ]
+        );
     }
 
     #[test]
     fn version_1_is_the_memory_controller_only_and_its_no_limit_is_none() {
         let groups = "9:name=systemd:/x\n4:cpu,memory:/box\n0::/\n";
-        let (asked, limit) = asked(groups, |name| {
-            name.contains("limit_in_bytes").then_some(0x7fff_ffff_ffff_f000)
-        });
+        let (asked, limit) =
+            asked(groups, |name| name.contains("limit_in_bytes").then_some(0x7fff_ffff_ffff_f000));
         assert_eq!(limit, None);
         assert!(asked.contains(&"/sys/fs/cgroup/memory/box/memory.limit_in_bytes".into()));
         assert!(!asked.iter().any(|name| name.contains("/x/")));

@@ -67,8 +67,7 @@ mod tests {
         let mut wanted = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: getrlimit(2) writes one rlimit, which lives on our stack.
         unsafe { libc::getrlimit(libc::RLIMIT_DATA, &raw mut wanted) };
-        let expected =
-            (wanted.rlim_cur != libc::RLIM_INFINITY).then_some(wanted.rlim_cur as usize);
+        let expected = (wanted.rlim_cur != libc::RLIM_INFINITY).then_some(wanted.rlim_cur as usize);
         assert_eq!(soft_limit(Resource::Data), expected);
     }
 }

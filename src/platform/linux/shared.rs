@@ -1,6 +1,7 @@
 //! Helper processes: a copy of this one on a stack of its own, memory that
 //! both see, and its end (clone(2), mmap(2), wait4(2)).
 
+use super::files::{self, File};
 use super::process;
 use super::syscall::call;
 use crate::platform::OsError;
@@ -85,6 +86,10 @@ pub fn become_helper() {
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT]
     {
         process::reset_signal(signal);
+    }
+    // Where memory is short, this copy dies before its parent (proc(5)).
+    if let Ok(file) = File::open(b"/proc/self/oom_score_adj\0", libc::O_WRONLY, 0) {
+        let _ = files::write(file.descriptor(), b"1000");
     }
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: these change only this process, which is a helper; the limit

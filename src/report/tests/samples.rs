@@ -96,15 +96,20 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
         limit_from: "heap_limit_mb",
         in_use: 950,
         peak: 990,
+        heap: 999,
+        held: 7,
         largest_free: 3,
         stack: StackId(3),
         top: &top,
+        left_out: 2,
         lost_bytes: Some(u64::MAX),
     };
     visit(Record::Exhaustion(&refused));
     let early =
         Exhaustion { level: Level::Early, in_use: 0, top: &[], lost_bytes: None, ..refused };
     visit(Record::Exhaustion(&early));
+    visit(Record::Exhaustion(&Exhaustion { level: Level::Peak, ..refused }));
+    visit(Record::Exhaustion(&Exhaustion { level: Level::OnPurpose, ..early }));
     visit(Record::Summary(&Summary::default()));
     let some = Count { blocks: u64::MAX, bytes: 1 };
     visit(Record::Summary(&Summary {
