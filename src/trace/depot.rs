@@ -171,7 +171,9 @@ fn is_child(found: u32, hash: u64, parent: StackId, code: CodeAddress) -> bool {
 #[cold]
 #[inline(never)]
 fn make(parent: StackId, code: CodeAddress) -> Option<(u32, &'static Node)> {
-    if NEXT.load(Relaxed) >= LIMIT {
+    let expected = NEXT.load(Relaxed);
+    // Before the number is taken, so that none are lost while memory is short.
+    if expected >= LIMIT || !map_segment(expected) {
         return None;
     }
     let id = NEXT.fetch_add(1, Relaxed);
@@ -179,20 +181,29 @@ fn make(parent: StackId, code: CodeAddress) -> Option<(u32, &'static Node)> {
         NEXT.store(LIMIT, Relaxed);
         return None;
     }
-    let place = &NODES[(id >> SEGMENT_BITS) as usize];
-    if place.load(Acquire).is_null() {
-        let bytes = SEGMENT_NODES * size_of::<Node>();
-        let segment = tables::map(bytes)?;
-        let new = segment.as_ptr().cast();
-        if place.compare_exchange(core::ptr::null_mut(), new, AcqRel, Acquire).is_err() {
-            // SAFETY: just mapped and known to nobody.
-            unsafe { tables::discard(segment, bytes) };
-        }
+    if id != expected && !map_segment(id) {
+        return None;
     }
     let fresh = node(id)?;
     fresh.code.store(code.0, Relaxed);
     fresh.parent.store(parent.0, Relaxed);
     Some((id, fresh))
+}
+
+/// Sees to it that the node `id` has memory.
+fn map_segment(id: u32) -> bool {
+    let place = &NODES[(id >> SEGMENT_BITS) as usize];
+    if !place.load(Acquire).is_null() {
+        return true;
+    }
+    let bytes = SEGMENT_NODES * size_of::<Node>();
+    let Some(segment) = tables::map(bytes) else { return false };
+    let new = segment.as_ptr().cast();
+    if place.compare_exchange(core::ptr::null_mut(), new, AcqRel, Acquire).is_err() {
+        // SAFETY: just mapped and known to nobody.
+        unsafe { tables::discard(segment, bytes) };
+    }
+    true
 }
 
 fn rehash(found: u32) -> usize {
@@ -221,6 +232,11 @@ pub fn walk(id: StackId, mut visit: impl FnMut(CodeAddress) -> bool) -> Complete
         ROOT_GUESSED => Completeness::Guessed,
         _ => Completeness::Incomplete,
     }
+}
+
+/// Whether all numbers are taken, for good.
+pub fn is_full() -> bool {
+    NEXT.load(Relaxed) >= LIMIT
 }
 
 /// Nodes in use, and stacks that found no room.

@@ -56,6 +56,9 @@ pub struct FrontCache {
     index: [Entry; INDEX],
 }
 
+// SAFETY: the ring belongs to this cache alone and goes where it goes.
+unsafe impl Send for FrontCache {}
+
 /// The hash of a key and of the words looked at so far.
 #[derive(Clone, Copy)]
 struct Hash(u64);

@@ -74,6 +74,8 @@ pub struct Check {
 pub struct LastPath {
     used: usize,
     checks_used: usize,
+    /// Some frame found no room in the depot, but another time it may.
+    spoiled: bool,
     frames: [Frame; FRAMES],
     checks: [Check; CHECKS],
 }
@@ -82,7 +84,7 @@ impl LastPath {
     /// Forgets everything.
     #[inline]
     pub fn clear(&mut self) {
-        (self.used, self.checks_used) = (0, 0);
+        (self.used, self.checks_used, self.spoiled) = (0, 0, false);
     }
 
     /// The innermost frame's stack id.
@@ -92,6 +94,11 @@ impl LastPath {
             Some(last) => self.frames[last].node,
             None => StackId::UNKNOWN,
         }
+    }
+
+    /// Whether what it keeps must not be built on.
+    pub fn is_spoiled(&self) -> bool {
+        self.spoiled
     }
 
     /// Whether the innermost frame counts only with its rbp, and all checks of
@@ -165,7 +172,7 @@ impl LastPath {
         let outer = self.used.checked_sub(1).map(|last| self.frames[last]);
         let (parent, window) = match outer {
             None => (root, 0),
-            Some(frame) if frame.window < kept + (kept / 2).max(1) => (frame.node, frame.window),
+            Some(frame) if frame.window < kept + (kept / 4).max(1) => (frame.node, frame.window),
             Some(_) => self.rooted_anew(kept - 1),
         };
         let outer_fp = outer.filter(|frame| frame.needs_fp).map(|frame| frame.fp);
@@ -188,12 +195,14 @@ impl LastPath {
                 self.check(places.saved_fp, fp);
             }
         }
+        let node = depot::intern(parent, found.code);
+        self.spoiled |= (node == parent || node == StackId::UNKNOWN) && !depot::is_full();
         self.frames[self.used] = Frame {
             slot: cursor.slot,
             sp: cursor.sp,
             fp: cursor.fp,
             code: found.code,
-            node: depot::intern(parent, found.code),
+            node,
             first_check,
             window: window + 1,
             needs_fp,

@@ -142,6 +142,10 @@ impl ThreadTrace {
         let Some(id) = self.capture_at_home(entry, kept) else {
             return self.walk_in_full(entry, kept, self.home);
         };
+        if self.path.is_spoiled() {
+            self.forget();
+            return id;
+        }
         let (needs_fp, checks) = self.path.proof();
         self.front.insert(&key, id, needs_fp, checks.iter());
         id
@@ -161,10 +165,13 @@ impl ThreadTrace {
         }
         let kept = depth.min(DEEPEST) as u16;
         match self.learn(entry.sp) {
-            Some(range) if range == self.home => match self.capture_at_home(entry, kept) {
-                Some(id) => id,
-                None => self.walk_in_full(entry, kept, self.home),
-            },
+            Some(range) if range == self.home => {
+                let id = self.capture_at_home(entry, kept);
+                if self.path.is_spoiled() {
+                    self.forget();
+                }
+                id.unwrap_or_else(|| self.walk_in_full(entry, kept, self.home))
+            }
             Some(range) => self.walk_in_full(entry, kept, range),
             None => caller_only(entry),
         }
@@ -291,3 +298,7 @@ fn caller_only(entry: Entry) -> StackId {
     let (code, _) = rule_table::rule_for(address);
     depot::intern(ROOT_TRUNCATED, code)
 }
+
+#[cfg(test)]
+#[path = "thread_tests.rs"]
+mod tests;
