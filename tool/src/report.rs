@@ -3,6 +3,7 @@
 
 mod csv;
 mod folded;
+mod html;
 mod json;
 mod junit;
 mod pprof;
@@ -57,6 +58,8 @@ pub enum Format {
     Text,
     /// The records again, merged by call site
     Json,
+    /// A page for a browser, in one file
+    Html,
     /// SARIF 2.1.0, for code hosts and editors
     Sarif,
     /// Gzipped protobuf for pprof, Pyroscope, Parca
@@ -167,6 +170,7 @@ fn write(
     match format {
         Format::Text => text::write(sites, settings, out),
         Format::Json => json::write(sites, out),
+        Format::Html => html::write(sites, settings, out),
         Format::Sarif => sarif::write(sites, settings, out),
         Format::Pprof => pprof::write(sites, out),
         Format::Folded => folded::write(sites, settings.by, out),

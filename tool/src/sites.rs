@@ -4,7 +4,7 @@
 //! equal by function, file and line where those are known, else by build-id
 //! (or module) and offset: never by address, which differs from run to run.
 
-use crate::record::{Count, Frame, Line, Record, Stack, base_name};
+use crate::record::{Count, Frame, Line, Record, Stack, Summary, base_name};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -94,6 +94,8 @@ pub struct Sites {
     by_key: HashMap<u64, usize>,
     /// Sum of all summaries' suppressed blocks.
     pub suppressed: Count,
+    /// The end of each check: time, process, counts.
+    pub summaries: Vec<(String, u32, Box<Summary>)>,
     /// Lines about heapwarden itself.
     pub notices: Vec<String>,
 }
@@ -124,6 +126,7 @@ impl Sites {
             }
             Record::Summary(summary) => {
                 self.suppressed.add(summary.suppressed);
+                self.summaries.push((line.time, line.pid, summary.clone()));
                 return;
             }
             Record::Notice(notice) => {

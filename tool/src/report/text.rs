@@ -27,10 +27,10 @@ const CALLERS: usize = 8;
 
 /// One place in a diagnostic: a stack, what happened there, and how strongly
 /// it is marked.
-struct Place<'a> {
-    stack: &'a [Frame],
-    what: String,
-    is_primary: bool,
+pub struct Place<'a> {
+    pub stack: &'a [Frame],
+    pub what: String,
+    pub is_primary: bool,
 }
 
 /// Writes every site, then the sum.
@@ -48,9 +48,11 @@ pub fn write(sites: &Sites, settings: &Settings<'_>, out: &mut dyn Write) -> Res
     write_sum(sites, out)
 }
 
-type Description<'a> = (Level<'static>, String, Vec<Place<'a>>, Vec<String>);
+/// How serious, the title, the places, and what helps.
+pub type Description<'a> = (Level<'static>, String, Vec<Place<'a>>, Vec<String>);
 
-fn describe(site: &Site) -> Description<'_> {
+/// What there is to say about a site.
+pub fn describe(site: &Site) -> Description<'_> {
     match &site.sample.record {
         Record::Leak(leak) => describe_leak(site, leak),
         Record::HiddenLeak(leak) => describe_hidden(site, leak),
