@@ -7,7 +7,7 @@ use crate::harness::{Running, Scenario, accepts_connections, free_port};
 
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
-/// redis-server with a background save (fork under load) and two I/O threads;
+/// redis-server with a background save (fork under load) and its three helper threads;
 /// the client runs under heapwarden too. No command may fail.
 #[test]
 fn redis_under_redis_benchmark() {
@@ -22,8 +22,6 @@ fn redis_under_redis_benchmark() {
         &port,
         "--save",
         "",
-        "--io-threads",
-        "2",
         "--appendonly",
         "yes",
         "--dir",
@@ -44,7 +42,7 @@ fn redis_under_redis_benchmark() {
             "-p",
             &port,
             "-n",
-            "20000",
+            "10000",
             "-c",
             "20",
             "-P",
