@@ -222,13 +222,27 @@ pub(super) fn check_now_instead_of_at_exit(verdict: Verdict) {
 /// The exit code when the check itself could not be done.
 const IMPOSSIBLE: i32 = 24;
 
+unsafe extern "C" {
+    fn _IO_list_lock();
+    fn _IO_list_unlock();
+}
+
+/// glibc takes its lock of all streams after the handlers ran, so ours would
+/// be taken before it; a thread inside fflush(NULL) or getline takes them in
+/// the other order. The lock is recursive: taken here first, the order is one.
+/// In the child glibc itself makes it new.
 unsafe extern "C" fn before_fork() {
+    // SAFETY: exported by glibc for exactly this order (libio.h).
+    unsafe { _IO_list_lock() };
     heap::before_fork();
 }
 
 unsafe extern "C" fn after_fork_in_parent() {
     // SAFETY: libc pairs this with `before_fork`.
-    unsafe { heap::after_fork_in_parent() };
+    unsafe {
+        heap::after_fork_in_parent();
+        _IO_list_unlock();
+    }
 }
 
 unsafe extern "C" fn after_fork_in_child() {

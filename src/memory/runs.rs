@@ -37,6 +37,8 @@ impl Run {
 }
 
 const LISTS: usize = 25;
+/// Runs from this size on go back to the operating system when they are freed.
+const HUGE: usize = 32 * MIB;
 const CLEAN: u8 = 0;
 const DIRTY: u8 = 1;
 
@@ -45,6 +47,9 @@ pub struct Runs {
     lists: [u32; LISTS],
     filled: u32,
     dirty: usize,
+    /// The least that `dirty` was since the last [`Runs::decay`]: what nobody
+    /// wanted meanwhile.
+    idle: usize,
     /// Bytes in runs that are given out.
     in_use: usize,
     mapped: usize,
@@ -59,7 +64,7 @@ impl Default for Runs {
 impl Runs {
     /// No runs yet.
     pub const fn new() -> Self {
-        Runs { lists: [0; LISTS], filled: 0, dirty: 0, in_use: 0, mapped: 0 }
+        Runs { lists: [0; LISTS], filled: 0, dirty: 0, idle: 0, in_use: 0, mapped: 0 }
     }
 
     /// Bytes in runs that are given out.
@@ -155,8 +160,7 @@ impl Runs {
             unsafe { clear(Window::granule(index)) };
         }
         // Huge memory goes back at once, the rest when much has gathered.
-        if state == DIRTY
-            && (run.bytes() >= 32 * MIB || self.dirty + run.bytes() > self.dirty_limit())
+        if state == DIRTY && (run.bytes() >= HUGE || self.dirty + run.bytes() > self.dirty_limit())
         {
             // SAFETY: the memory is unused, as the caller promises.
             if unsafe { Host::decommit(run.address(), run.bytes()) }.is_ok() {
@@ -193,13 +197,29 @@ impl Runs {
         self.link(start, length, state);
     }
 
+    /// Gives memory back that has been free since the last call: half of it,
+    /// so that a program that pauses does not fault all of it in again.
+    pub fn decay(&mut self) {
+        let wanted = self.idle / 2;
+        if wanted >= MIB / 4 {
+            self.give_away(wanted);
+        }
+        self.idle = self.dirty;
+    }
+
     /// Gives all free memory back to the operating system (malloc_trim(3)).
     /// Whether anything was given back.
     pub fn trim(&mut self) -> bool {
-        let mut gave = false;
-        for list in 0..LISTS {
+        self.give_away(usize::MAX)
+    }
+
+    /// Gives at least `wanted` bytes of free memory back, long runs first, as
+    /// far as there are; whether any were.
+    fn give_away(&mut self, wanted: usize) -> bool {
+        let before = self.dirty;
+        for list in (0..LISTS).rev() {
             let mut index = self.lists[list];
-            while index != 0 {
+            while index != 0 && before - self.dirty < wanted {
                 let granule = Window::granule(index - 1);
                 // SAFETY: links name free runs (window's lock held), whose
                 // memory nobody uses.
@@ -210,17 +230,18 @@ impl Runs {
                     {
                         (*granule).listed = CLEAN;
                         self.dirty -= bytes;
-                        gave = true;
                     }
                     index = (*granule).next;
                 }
             }
         }
-        gave
+        self.dirty < before
     }
 
+    /// Bytes that may stay free and mapped: blocks that come and go are then
+    /// not faulted in again each time. What stays unused decays.
     fn dirty_limit(&self) -> usize {
-        (self.in_use / 8).clamp(4 * MIB, 256 * MIB)
+        (self.in_use / 4).clamp(32 * MIB, 256 * MIB)
     }
 
     fn insert(&mut self, start: u32, length: u32, state: u8) {
@@ -294,6 +315,7 @@ impl Runs {
         }
         if state == DIRTY {
             self.dirty -= length as usize * GRANULE;
+            self.idle = self.idle.min(self.dirty);
         }
     }
 }

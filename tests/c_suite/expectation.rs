@@ -118,8 +118,10 @@ impl Expectation {
             "silent" => self.silent = true,
             "no-report" => self.no_report = true,
             "exit" => {
-                let codes = text_of(&words)?.split('/').map(str::parse).collect::<Result<Vec<i32>, _>>();
-                self.ending = Some(Ending::Exit(codes.map_err(|_| format!("`{clause}`: no exit code"))?));
+                let codes =
+                    text_of(&words)?.split('/').map(str::parse).collect::<Result<Vec<i32>, _>>();
+                self.ending =
+                    Some(Ending::Exit(codes.map_err(|_| format!("`{clause}`: no exit code"))?));
             }
             "signal" => self.ending = Some(Ending::Signal(signal(&text_of(&words)?)?)),
             "stdout" => self.stdout.push(text_of(&words)?),

@@ -44,7 +44,10 @@ fn judge_ending(wanted: &Expectation, outcome: &Outcome, faults: &mut Vec<String
             .last()
             .map_or(String::new(), |l| format!("; last words: {}", shorten(l)));
         let expected = match ending {
-            Ending::Exit(codes) => format!("exit {}", codes.iter().map(i32::to_string).collect::<Vec<_>>().join(" or ")),
+            Ending::Exit(codes) => format!(
+                "exit {}",
+                codes.iter().map(i32::to_string).collect::<Vec<_>>().join(" or ")
+            ),
             Ending::Signal(signal) => format!("signal {signal}"),
         };
         faults.push(format!("expected {expected}, came {}{said}", outcome.ending()));

@@ -135,7 +135,9 @@ fn run_file(file: &Path, baseline: bool, filter: Option<&str>, tally: &Tally) {
 /// The verdict of such a case owes nothing to the library.
 fn passes_without_library(case: &Case) -> bool {
     let wanted = &case.expectation;
-    !wanted.has_records() && wanted.stderr.is_empty() && !matches!(wanted.ending(), Ending::Exit(codes) if codes.contains(&23))
+    !wanted.has_records()
+        && wanted.stderr.is_empty()
+        && !matches!(wanted.ending(), Ending::Exit(codes) if codes.contains(&23))
 }
 
 /// Only what can be preloaded can also be run without the library.
