@@ -68,3 +68,16 @@ bench-peers:
 bench-programs: library
 	tests/install-programs.sh
 	$(bench_runner) --set programs $(BENCH)
+
+# The arena for devices: static libraries for three bare-metal targets, and the
+# firmware tests under QEMU (docs/embedded.md).
+.PHONY: embedded embedded-test
+embedded_targets = thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
+embedded:
+	tests/install-embedded.sh
+	for target in $(embedded_targets); do embedded/build.sh $$target owner-guard || exit 1; done
+
+embedded-test:
+	tests/install-embedded.sh
+	$(CARGO) test --features arena-global --lib arena::
+	$(CARGO) test --features arena-global --test embedded --test embedded_header --test embedded_global
