@@ -1,7 +1,7 @@
 // crime: the program has its own SIGABRT handler: it runs, and the process still dies
 // origin: glibc abort(3), Firefox and Chrome crash handlers
 // case: handler-returns | return | abort double-free size 64; stdout "caught"
-// case: handler-exits   | exit   | error double-free size 64; exit 3
+// case: handler-exits   | exit   | error double-free size 64; any summary; exit 3
 // case: ignored         | ignore | abort double-free size 64
 // case: blocked         | block  | abort double-free size 64
 // case: innocent        | none   | silent

@@ -1,8 +1,8 @@
 // crime: a thread that never answers (it waits in vfork for a child that sleeps) delays the check by its deadline at most
 // origin: issue 2, "every wait has a deadline"
 // timeout: 15
-// case: crime    | lose | any leak definite; any error; exit 23
-// case: innocent | free | any leak possible; exit 0
+// case: crime    | lose | any leak definite; any notice; exit 23
+// case: innocent | free | any leak possible; any notice; exit 0
 #include "scenario.h"
 #include <pthread.h>
 #include <sys/wait.h>

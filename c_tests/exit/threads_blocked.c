@@ -2,7 +2,7 @@
 // origin: engine.md C 2h, issue 2 "every wait has a deadline"
 // case: innocent-read | read 0  | silent
 // case: read          | read 1  | leak definite 1 blocks 32 bytes frame 0 make_block
-// case: masked        | mask 1  | leak definite 1 blocks 32 bytes frame 0 make_block
+// case: masked        | mask 1  | leak definite 1 blocks 32 bytes frame 0 make_block; any notice
 // case: mutex         | mutex 1 | leak definite 1 blocks 32 bytes frame 0 make_block
 // case: many          | many 1  | leak definite 1 blocks 32 bytes frame 0 make_block
 #include "scenario.h"

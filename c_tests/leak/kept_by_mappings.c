@@ -12,10 +12,18 @@ static void *volatile *volatile page;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 
+/* A page alone between two that cannot be read, so that the kernel does not
+   join it with a neighbour. */
+static NOINLINE void *lonely_page(int flags) {
+    char *pages = mmap(NULL, 3 * 4096, PROT_NONE, flags, -1, 0);
+    CHECK((void *)pages != MAP_FAILED);
+    CHECK(mprotect(pages + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
+    return pages + 4096;
+}
+
 static NOINLINE void scene(const char *sharing, const char *then) {
     int flags = MAP_ANONYMOUS | (strcmp(sharing, "shared") ? MAP_PRIVATE : MAP_SHARED);
-    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
-    CHECK((void *)page != MAP_FAILED);
+    page = lonely_page(flags);
     page[10] = make_block();
     if (!strcmp(then, "free")) free(page[10]);
     if (!strcmp(then, "forget")) page = NULL;

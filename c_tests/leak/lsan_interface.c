@@ -34,6 +34,15 @@ static uintptr_t hidden_page;
 
 static NOINLINE void *make_block(void) { return malloc(1337); }
 
+/* A page alone between two that cannot be read, so that the kernel does not
+   join it with a neighbour. */
+static NOINLINE void *lonely_page(int flags) {
+    char *pages = mmap(NULL, 3 * 4096, PROT_NONE, flags, -1, 0);
+    CHECK((void *)pages != MAP_FAILED);
+    CHECK(mprotect(pages + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
+    return pages + 4096;
+}
+
 static NOINLINE void scene(const char *what) {
     void *block;
     int disable = !strcmp(what, "disable") || !strcmp(what, "nested");
@@ -43,8 +52,7 @@ static NOINLINE void scene(const char *what) {
     if (!strcmp(what, "disable")) FIND(plain_function, __lsan_enable)();
     if (!strcmp(what, "ignore")) FIND(pointer_function, __lsan_ignore_object)(block);
     if (strstr(what, "root")) {
-        void *volatile *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        CHECK((void *)page != MAP_FAILED);
+        void *volatile *page = lonely_page(MAP_PRIVATE | MAP_ANONYMOUS);
         page[3] = block;
         hidden_page = hide((void *)page);
         FIND(region_function, __lsan_register_root_region)((void *)page, 4096);

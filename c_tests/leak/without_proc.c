@@ -1,9 +1,9 @@
 // crime: inside an empty root folder there is no /proc: the leak is still counted, or the check says that it could not be done
 // origin: issue 2 "Bad input", LLVM sandboxes
 // note: needs root for chroot; without it the program stays where it is
-// case: crime    | lose | any leak definite; any notice; exit 23/24
+// case: crime    | lose | any leak definite; any notice; any summary; exit 23/24
 // report: stderr
-// case: innocent | free | any notice; exit 0/24
+// case: innocent | free | any notice; any summary; exit 0/24
 // report: stderr
 #include "scenario.h"
 #include <sys/stat.h>

@@ -1,7 +1,7 @@
 // innocent: the kernel refuses memory system calls from some moment on: malloc fails with ENOMEM, nothing crashes
 // origin: scenarios.md 2 rows 29 and 30, OOM-03 (mprotect fails), mps 304
 // case: mprotect | mprotect | any exhaustion; exit 0
-// case: mmap     | mmap     | any exhaustion; exit 0
+// case: mmap     | mmap     | any exhaustion; any notice; any summary; exit 0/24
 // case: madvise  | madvise  | any exhaustion; exit 0
 #include "scenario.h"
 #include <linux/filter.h>

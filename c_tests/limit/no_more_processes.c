@@ -1,7 +1,7 @@
 // crime: no further process may be started: the check and the report do without
 // origin: engine.md C 2g (rlimit fallback = in process)
 // note: only a user without privileges is held by the limit; root gives up its rights first
-// case: crime    | lose | leak definite 1 blocks 32 bytes
+// case: crime    | lose | leak definite 1 blocks 32 bytes; any notice
 // case: innocent | free | silent
 #include "scenario.h"
 #include <sys/resource.h>

@@ -3,8 +3,8 @@
 // report: off
 // case: included | lose | exit 44; stderr "Direct leak of 32 byte(s)"
 // options: include={c_tests}/support/exitcode_44.options
-// case: missing  | lose | exit 23; stderr "no_such.options"
-// options: include={dir}/no_such.options
+// case: missing  | lose | exit 23; stderr "/no/such.options"
+// options: include=/no/such.options
 // case: innocent | free | exit 0; no-stderr "heapwarden"
 // options: include={c_tests}/support/exitcode_44.options
 #include "scenario.h"
