@@ -4,6 +4,7 @@
 //! a `run` (what is done); this file only lists them.
 
 mod diff;
+mod generate;
 mod reader;
 mod record;
 mod report;
@@ -33,6 +34,9 @@ enum Command {
     Diff(diff::Args),
     /// Fill functions, files and lines into a JSON report
     Symbolize(symbolize::Args),
+    /// Make man pages and shell completions
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Symbolize(args) => symbolize::run(&args),
+        Command::Generate(args) => generate::run::<CommandLine>(&args),
     };
     result.unwrap_or_else(|error| {
         // A reader that had enough (`| head`) is no failure of ours.

@@ -95,6 +95,15 @@ impl Frame {
         }
     }
 
+    /// Whether it is code of the user's own: with a source file, and neither
+    /// in a system header nor in a system library.
+    pub fn is_users(&self) -> bool {
+        const SYSTEM: [&str; 4] = ["/lib/", "/lib64/", "/usr/lib", "/usr/include"];
+        let is_system = |path: &String| SYSTEM.iter().any(|start| path.starts_with(start));
+        self.file.as_ref().is_some_and(|file| !is_system(file))
+            && !self.module.as_ref().is_some_and(is_system)
+    }
+
     /// `file:line`, as far as it is known.
     pub fn location(&self) -> Option<String> {
         let file = self.file.as_ref()?;

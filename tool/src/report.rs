@@ -36,6 +36,9 @@ pub struct Args {
     /// Look for sources here too, when the recorded path is not there
     #[arg(long, value_name = "DIR")]
     source_dir: Vec<PathBuf>,
+    /// Leave out the sites that this older JSON report has too
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// What folded stacks count
     #[arg(long, value_enum, default_value_t = By::Bytes)]
     by: By,
@@ -85,6 +88,13 @@ pub fn parse_output(text: &str) -> Result<Output, String> {
     Ok(Output { format: Format::from_str(format, false)?, path: path.into() })
 }
 
+impl Output {
+    /// A report in `format` at `path`.
+    pub fn new(format: Format, path: PathBuf) -> Output {
+        Output { format, path }
+    }
+}
+
 /// What a format may need besides the findings.
 pub struct Settings<'a> {
     /// Colours and the terminal's width are wanted.
@@ -98,7 +108,10 @@ pub struct Settings<'a> {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let sites = read_sites(&args.files)?;
+    let mut sites = read_sites(&args.files)?;
+    if let Some(baseline) = &args.baseline {
+        sites.without(&read_sites(std::slice::from_ref(baseline))?);
+    }
     let settings = Settings {
         is_terminal: args.output.is_none(),
         source_dirs: &args.source_dir,
@@ -120,12 +133,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes several forms of the reports in `files`.
-pub fn write_outputs(files: &[PathBuf], outputs: &[Output]) -> Result<()> {
-    let sites = match files {
-        [] => Sites::default(),
-        _ => read_sites(files)?,
-    };
+/// Writes several forms of `sites`.
+pub fn write_outputs(sites: &Sites, outputs: &[Output]) -> Result<()> {
     let settings = Settings {
         is_terminal: false,
         source_dirs: &[],
@@ -135,9 +144,9 @@ pub fn write_outputs(files: &[PathBuf], outputs: &[Output]) -> Result<()> {
     for output in outputs {
         if output.path == Path::new("-") {
             let settings = Settings { is_terminal: true, ..settings };
-            write(&sites, output.format, &settings, &mut anstream::stderr())?;
+            write(sites, output.format, &settings, &mut anstream::stderr())?;
         } else {
-            write_file(&sites, output.format, &output.path, &settings)?;
+            write_file(sites, output.format, &output.path, &settings)?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ mod library;
 mod program;
 mod wait;
 
+use crate::report::{Format as ReportFormat, Output};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::ffi::OsString;
@@ -54,7 +55,16 @@ pub struct Args {
     options: Vec<String>,
     /// Afterwards, also write the report in this form: FORMAT=FILE
     #[arg(long, value_name = "FORMAT=FILE", value_parser = crate::report::parse_output)]
-    report: Vec<crate::report::Output>,
+    report: Vec<Output>,
+    /// Afterwards, also write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Afterwards, also write SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Sites that this older JSON report has too are neither shown nor failures
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<OsString>,
@@ -92,7 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut command = Command::new(&program);
     command.arg0(&args.program[0]).args(&args.program[1..]);
     command.env("LD_PRELOAD", appended("LD_PRELOAD", ":", library.as_os_str().to_owned()));
-    if args.report.is_empty() {
+    if args.outputs().is_empty() && args.baseline.is_none() {
         set_options(&mut command, &args.options_text());
         let error = command.exec();
         return Err(error).with_context(|| format!("cannot run {}", program.display()));
@@ -119,6 +129,16 @@ fn appended(variable: &str, separator: &str, more: OsString) -> OsString {
 }
 
 impl Args {
+    /// What is to be written when the program has ended.
+    fn outputs(&self) -> Vec<Output> {
+        let mut outputs = self.report.clone();
+        for (format, path) in [(ReportFormat::Html, &self.html), (ReportFormat::Sarif, &self.sarif)]
+        {
+            outputs.extend(path.iter().map(|path| Output::new(format, path.clone())));
+        }
+        outputs
+    }
+
     /// The flags as text of `HEAPWARDEN_OPTIONS`; later ones win.
     fn options_text(&self) -> String {
         let mut text = String::new();

@@ -6,8 +6,8 @@
 
 use crate::record::{Count, Frame, Line, Record, Stack, Summary, base_name};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
 /// Findings of one kind at one call site.
@@ -71,9 +71,7 @@ impl Site {
     /// The first frame in code that the user has the source of, else the
     /// first.
     pub fn place(&self) -> Option<&Frame> {
-        let is_own =
-            |frame: &&Frame| frame.file.as_ref().is_some_and(|file| !file.starts_with("/usr/"));
-        self.stack.iter().find(is_own).or(self.stack.first())
+        self.stack.iter().find(|frame| frame.is_users()).or(self.stack.first())
     }
 }
 
@@ -161,6 +159,13 @@ impl Sites {
             leaked.add(self.total(kind));
         }
         format!("{errors} error(s), {} byte(s) leaked in {} block(s)", leaked.bytes, leaked.blocks)
+    }
+
+    /// Leaves out the sites that `baseline` has too, by fingerprint.
+    pub fn without(&mut self, baseline: &Sites) {
+        let known: HashSet<String> = baseline.list.iter().map(Site::fingerprint).collect();
+        self.list.retain(|site| !known.contains(&site.fingerprint()));
+        self.by_key.clear();
     }
 
     /// Sorts by what to look at first: errors, then leaks by size.

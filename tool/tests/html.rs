@@ -38,6 +38,12 @@ fn a_click_on_a_site_shows_its_stack_and_source() {
         assert!(panel.contains("definite: 300 bytes in 2 block(s) are lost"), "{panel}");
         assert!(panel.contains("void *lost = malloc(14);"), "{panel}");
         assert!(page.text("#panel .here").contains("malloc(14)"));
+        let lines = page.value(
+            "[...document.querySelector('#panel pre').children].map((line) => line.offsetTop)",
+        );
+        let tops: Vec<u64> =
+            lines.as_array().unwrap().iter().filter_map(|top| top.as_u64()).collect();
+        assert!(tops.len() == 6 && tops.is_sorted_by(|a, b| a < b), "a line each: {tops:?}");
         page.click("#totals [data-kind=definite]");
         assert_eq!(page.text("#shown"), "8 of 8 sites", "a second click takes the filter off");
     });

@@ -97,3 +97,28 @@ fn a_report_that_breaks_off_is_shown_as_far_as_it_goes() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("the last record breaks off"));
     assert!(String::from_utf8_lossy(&output.stdout).contains("error[definite]"));
 }
+
+#[test]
+fn a_baseline_hides_what_was_there_before() {
+    let (_directory, report, other) = sample_files();
+    let run = |baseline: &std::path::Path| {
+        stdout_of(heapwarden().arg("report").arg(&report).arg("--baseline").arg(baseline))
+    };
+    assert!(run(&other).contains("nothing was found"), "the same sites of another process");
+    let text = fs::read_to_string(&other).unwrap();
+    let less: String =
+        text.lines().filter(|line| !line.contains("definite\"")).collect::<Vec<_>>().join("\n");
+    fs::write(&other, less).unwrap();
+    let left = run(&other);
+    assert!(left.contains("error[definite]") && !left.contains("warning[possible]"), "{left}");
+}
+
+#[test]
+fn man_pages_and_completions_are_made() {
+    let directory = tempfile::tempdir().unwrap();
+    stdout_of(heapwarden().arg("generate").arg(directory.path()));
+    let page = fs::read_to_string(directory.path().join("man/heapwarden-run.1")).unwrap();
+    assert!(page.contains("heapwarden") && page.contains("suppressions"), "{page}");
+    let completions = fs::read_to_string(directory.path().join("completions/heapwarden.bash"));
+    assert!(completions.unwrap().contains("symbolize"));
+}

@@ -23,7 +23,7 @@ use anyhow::Result;
 use std::io::Write;
 
 /// Callers listed below a place.
-const CALLERS: usize = 8;
+const CALLERS: usize = 4;
 
 /// One place in a diagnostic: a stack, what happened there, and how strongly
 /// it is marked.
@@ -233,9 +233,13 @@ fn write_diagnostic(
                 .path(printable(frame.file.as_deref().unwrap_or_default()))
                 .annotation(kind.span(shown.span).label(label)),
         );
-        let inner: Vec<String> = place.stack[..shown.index].iter().map(described).collect();
+        let inner = &place.stack[..shown.index];
         if !inner.is_empty() {
-            let message = printable(&format!("through {}", inner.join(" < ")));
+            let mut names: Vec<String> = inner.iter().take(CALLERS).map(Frame::name).collect();
+            if inner.len() > CALLERS {
+                names.push(format!("{} more", inner.len() - CALLERS));
+            }
+            let message = printable(&format!("through {}", names.join(" < ")));
             group = group.element(Level::NOTE.message(message));
         }
         let callers = up_to_main(&place.stack[shown.index..]).get(1..).unwrap_or_default();
@@ -270,17 +274,23 @@ struct Shown {
 }
 
 fn first_with_source(stack: &[Frame], sources: &mut Sources<'_>) -> Option<Shown> {
-    stack.iter().enumerate().find_map(|(index, frame)| {
-        let number = frame.line?;
-        let line = printable(sources.line(frame.file.as_deref()?, number)?);
-        let indent = line.len() - line.trim_start().len();
-        let column = frame.column.map_or(indent, |column| column as usize - 1);
-        let start = if line.is_char_boundary(column) { column.min(line.len()) } else { indent };
-        let word = line[start..].find(|c: char| !c.is_alphanumeric() && c != '_');
-        let end = start + word.unwrap_or(line.len() - start).max(usize::from(start < line.len()));
-        let end = (end..=line.len()).find(|&end| line.is_char_boundary(end))?;
-        Some(Shown { index, line, number: number as usize, span: start..end })
-    })
+    let mut with_source = |is_wanted: fn(&Frame) -> bool| {
+        let mut frames = stack.iter().enumerate().filter(|(_, frame)| is_wanted(frame));
+        frames.find_map(|(index, frame)| shown(index, frame, sources))
+    };
+    with_source(Frame::is_users).or_else(|| with_source(|_| true))
+}
+
+fn shown(index: usize, frame: &Frame, sources: &mut Sources<'_>) -> Option<Shown> {
+    let number = frame.line?;
+    let line = printable(sources.line(frame.file.as_deref()?, number)?);
+    let indent = line.len() - line.trim_start().len();
+    let column = frame.column.map_or(indent, |column| column.saturating_sub(1) as usize);
+    let start = if line.is_char_boundary(column) { column.min(line.len()) } else { indent };
+    let word = line[start..].find(|c: char| !c.is_alphanumeric() && c != '_');
+    let end = start + word.unwrap_or(line.len() - start).max(usize::from(start < line.len()));
+    let end = (end..=line.len()).find(|&end| line.is_char_boundary(end))?;
+    Some(Shown { index, line, number: number as usize, span: start..end })
 }
 
 /// `main (app.c:30)`.

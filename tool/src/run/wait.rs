@@ -1,6 +1,8 @@
 //! Runs the program as a child, and writes reports when it has ended.
 
 use super::{Args, set_options};
+use crate::report::{Format, Output, read_sites, write_outputs};
+use crate::sites::{Site, Sites};
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,9 +13,12 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::emulate_default_handler;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::{env, fs, process, thread};
+
+/// The library's exit code for findings (interface: `exitcode`).
+const LEAK_CODE: u8 = 23;
 
 /// Signals that are meant for the program.
 const PASSED_ON: [i32; 9] =
@@ -33,13 +38,23 @@ pub fn run_and_report(mut command: Command, args: &Args) -> Result<ExitCode> {
     options.push_str(&format!("format=json:log_path={}", super::quoted(&log.to_string_lossy())));
     set_options(&mut command, &options);
 
-    let status = run_to_end(&mut command);
-    let written = status.and_then(|status| {
-        write_reports(&directory, args)?;
-        Ok(status)
+    let result = run_to_end(&mut command).and_then(|status| {
+        let sites = read_reports(&directory, args)?;
+        finish(&sites, args)?;
+        Ok((status, sites))
     });
     let _ = fs::remove_dir_all(&directory);
-    Ok(end_as(written?))
+    let (status, sites) = result?;
+    let found_code = i32::from(args.exitcode.unwrap_or(LEAK_CODE));
+    if args.baseline.is_some() && status.code() == Some(found_code) && !has_failure(&sites) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(end_as(status))
+}
+
+/// Whether something is left that the baseline did not have.
+fn has_failure(sites: &Sites) -> bool {
+    sites.list.iter().any(Site::is_failure)
 }
 
 fn run_to_end(command: &mut Command) -> Result<ExitStatus> {
@@ -65,8 +80,8 @@ fn run_to_end(command: &mut Command) -> Result<ExitStatus> {
     status
 }
 
-/// Reads what the program and its children reported, and writes it.
-fn write_reports(directory: &PathBuf, args: &Args) -> Result<()> {
+/// What the program and its children reported, without the baseline.
+fn read_reports(directory: &Path, args: &Args) -> Result<Sites> {
     let mut files: Vec<PathBuf> = fs::read_dir(directory)
         .context("cannot read the report")?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -74,8 +89,24 @@ fn write_reports(directory: &PathBuf, args: &Args) -> Result<()> {
     files.sort();
     if files.is_empty() {
         anstream::eprintln!("heapwarden: the program wrote no report (did it end before exit?)");
+        return Ok(Sites::default());
     }
-    crate::report::write_outputs(&files, &args.report)
+    let mut sites = read_sites(&files)?;
+    if let Some(baseline) = &args.baseline {
+        sites.without(&read_sites(std::slice::from_ref(baseline))?);
+    }
+    Ok(sites)
+}
+
+/// Writes the reports, and text to the terminal if nothing else shows it.
+fn finish(sites: &Sites, args: &Args) -> Result<()> {
+    let mut outputs = args.outputs();
+    if outputs.is_empty() {
+        outputs.push(Output::new(Format::Text, "-".into()));
+    }
+    write_outputs(sites, &outputs)?;
+    anstream::eprintln!("heapwarden: {}", sites.sum());
+    Ok(())
 }
 
 /// Ends this process as the program ended, if need be by the same signal.

@@ -32,7 +32,8 @@ function locationOf(frame) {
   return fileOf(frame) === "" ? "" : fileOf(frame) + (line < 0 ? "" : `:${line}`);
 }
 function placeOf(stack) {
-  const own = stack.find((f) => fileOf(f) !== "" && !fileOf(f).startsWith("/usr/"));
+  const isSystem = (path) => /^\/(lib|lib64|usr\/lib\w*|usr\/include)\//.test(path);
+  const own = stack.find((f) => fileOf(f) !== "" && !isSystem(fileOf(f)) && !isSystem(moduleOf(f)));
   return own ?? stack[0];
 }
 
@@ -41,8 +42,10 @@ const sites = data.sites.map(([kind, blocks, bytes, records, stack, title, detai
 }));
 for (const site of sites) {
   const frame = placeOf(site.stack);
-  site.place = frame === undefined ? "an unknown place"
-    : functionOf(frame) + (locationOf(frame) === "" ? "" : ` ${locationOf(frame)}`);
+  const location = frame === undefined ? "" : locationOf(frame);
+  const name = frame === undefined ? "an unknown place" : functionOf(frame);
+  site.place = location === "" ? name : `${name} ${location}`;
+  site.short = location === "" ? name : `${name} ${location.split("/").pop()}`;
 }
 
 // ---- totals ---------------------------------------------------------------
@@ -113,7 +116,7 @@ function draw() {
     for (const column of ["bytes", "blocks", "records"]) {
       row.append(element("span", number.format(site[column]), { class: "number" }));
     }
-    row.append(element("span", site.place, { title: site.place }));
+    row.append(element("span", site.short, { title: site.place }));
     box.append(row);
   }
 }
@@ -132,7 +135,7 @@ function excerpt(frame) {
   const made = element("pre");
   lines.slice(1).forEach((line, index) => {
     const at = lines[0] + index;
-    const text = `${String(at).padStart(5)}  ${line}\n`;
+    const text = `${String(at).padStart(5)}  ${line}`;
     made.append(element("span", text, at === frames[frame][2] ? { class: "here" } : {}));
   });
   return made;
