@@ -195,6 +195,8 @@ fn finish(status: i32, saved: *const Saved) {
         false => Verdict::Clean,
     };
     let code = match verdict {
+        // No memory for the check either, as the exhaustion report said before.
+        Verdict::Impossible if crate::exhaustion::was_refused_by_system() => 0,
         Verdict::Impossible => IMPOSSIBLE,
         Verdict::Leaks => options.exitcode as i32,
         Verdict::Clean if super::violations::count() > 0 => options.exitcode as i32,

@@ -105,6 +105,7 @@ static LAST_LOOK: AtomicU64 = AtomicU64::new(0);
 static LISTENER: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static REFUSES: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(null_mut());
+static REFUSED_BY_SYSTEM: AtomicBool = AtomicBool::new(false);
 static EARLY: Gate = Gate::new();
 static REFUSED: Gate = Gate::new();
 
@@ -143,6 +144,11 @@ pub fn set_limit(limit: Option<usize>) {
 pub fn set_handler(handler: Option<Handler>) -> Option<Handler> {
     let new = handler.map_or(null_mut(), |handler| handler as *mut ());
     as_handler(HANDLER.swap(new, AcqRel))
+}
+
+/// Whether the operating system ever refused memory that the limit allowed.
+pub fn was_refused_by_system() -> bool {
+    REFUSED_BY_SYSTEM.load(Relaxed)
 }
 
 fn as_handler(pointer: *mut ()) -> Option<Handler> {
@@ -261,6 +267,7 @@ fn blame(size: usize) -> Limit {
         return limit;
     }
     // Ours had room: the operating system refused.
+    REFUSED_BY_SYSTEM.store(true, Relaxed);
     let system = limit::find();
     match system.source {
         LimitSource::AddressSpace | LimitSource::Data => system,

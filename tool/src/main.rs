@@ -10,6 +10,7 @@ mod record;
 mod report;
 mod run;
 mod sites;
+mod sweep;
 mod symbolize;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,8 @@ enum Command {
     Report(report::Args),
     /// Show which findings are new, gone, grown or shrunk
     Diff(diff::Args),
+    /// Make each allocation fail in turn: crashes and leaks of the error paths
+    Sweep(sweep::Args),
     /// Fill functions, files and lines into a JSON report
     Symbolize(symbolize::Args),
     /// Make man pages and shell completions
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Symbolize(args) => symbolize::run(&args),
         Command::Generate(args) => generate::run::<CommandLine>(&args),
     };

@@ -5,8 +5,8 @@
 //! the report afterwards does this process stay, pass signals on, and end the
 //! way the program ended.
 
-mod library;
-mod program;
+pub mod library;
+pub mod program;
 mod wait;
 
 use crate::report::{Format as ReportFormat, Output};
@@ -76,7 +76,7 @@ enum Format {
     Json,
 }
 
-fn key_value(text: &str) -> Result<String, String> {
+pub fn key_value(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
         _ => Err("KEY=VALUE is expected".to_owned()),
@@ -117,7 +117,7 @@ fn set_options(command: &mut Command, text: &str) {
 }
 
 /// The variable's value with `more` behind it.
-fn appended(variable: &str, separator: &str, more: OsString) -> OsString {
+pub fn appended(variable: &str, separator: &str, more: OsString) -> OsString {
     match std::env::var_os(variable) {
         Some(mut value) if !value.is_empty() => {
             value.push(separator);
