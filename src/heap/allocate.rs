@@ -3,10 +3,10 @@
 use super::central::{self, Entered};
 use super::settings::{FILL_BYTE, mode};
 use super::thread_heap::{ThreadHeap, current};
-use super::{crime, judge, pressure, refill, span};
+use super::{check, crime, guard_page, judge, pressure, refill, span};
 use crate::guard::{self, Pattern, Tier};
 use crate::ledger::Record;
-use crate::memory::{Granule, NO_SLOT, Window};
+use crate::memory::{NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
 use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
@@ -91,6 +91,8 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
         return null_mut();
     };
     let stack = entered.capture(entry);
+    entered.finder = stack;
+    check::count_operation(&mut entered);
     if entered.modes.load(Relaxed) & mode::WATCH != 0 {
         drop(entered);
         if pressure::refuses(request.size, stack) {
@@ -116,7 +118,12 @@ fn place_as_told(heap: &mut Entered, request: &Request, stack: StackId) -> usize
 
 /// Finds a place for the block, arms it and records it; 0 without memory.
 pub(super) fn place(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
+    let guarded = match guard_page::is_chosen(heap) {
+        true => guard_page::take(heap, request, stack),
+        false => 0,
+    };
     let class = match request.alignment {
+        _ if guarded != 0 => None,
         0..=16 if request.size <= MEDIUM_LIMIT => Some(SizeClass::of(request.size)),
         17..=4096 if request.size <= MEDIUM_LIMIT - 4096 => {
             SizeClass::aligned(request.size, request.alignment)
@@ -125,6 +132,7 @@ pub(super) fn place(heap: &mut Entered, request: &Request, stack: StackId) -> us
     };
     let start = match class {
         Some(class) => take_slot(heap, class, request, stack),
+        None if guarded != 0 => guarded,
         None => span::take(heap, request, stack),
     };
     if start != 0 {
@@ -159,7 +167,7 @@ fn take_slot(heap: &mut Entered, class: SizeClass, request: &Request, stack: Sta
             let pattern = Pattern::at(start - Window::base());
             let record = (*slab).records.add(index as usize);
             (*slab).free = Record((*record).load(Relaxed)).next();
-            prove(heap, slab, index, start, slot, pattern);
+            prove(heap, start, slot, pattern);
             if needs_guard(heap, slot) {
                 arm(start + request.size, start + slot, pattern);
             }
@@ -175,14 +183,7 @@ fn take_slot(heap: &mut Entered, class: SizeClass, request: &Request, stack: Sta
 ///
 /// # Safety
 /// The slot is free and this thread's.
-unsafe fn prove(
-    heap: &ThreadHeap,
-    slab: *const Granule,
-    index: u16,
-    start: usize,
-    slot: usize,
-    pattern: Pattern,
-) {
+unsafe fn prove(heap: &ThreadHeap, start: usize, slot: usize, pattern: Pattern) {
     let modes = heap.modes.load(Relaxed);
     if modes & mode::POISON_NONE != 0 {
         return;
@@ -191,7 +192,7 @@ unsafe fn prove(
     // SAFETY: the caller's promise.
     unsafe {
         if !guard::verify(start, slot, pattern, tier) {
-            crime::write_after_free(slab, u32::from(index), start, slot, pattern, tier);
+            crime::write_after_free(start, slot, pattern, tier, heap.finder);
             guard::fill(start, slot, pattern, tier);
         }
     }

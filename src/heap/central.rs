@@ -18,7 +18,7 @@ use crate::platform::linux::{process, thread_exit, tls};
 use crate::platform::{Host, Platform, ticks};
 use crate::sync::{Lock, Rank};
 use crate::trace::Entry;
-use crate::units::{KIB, MIB, ThreadNumber};
+use crate::units::{KIB, MIB, StackId, ThreadNumber};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -45,6 +45,9 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 /// The signals that were blocked before the fork under way.
 static FORK_SIGNALS: AtomicU64 = AtomicU64::new(0);
 static HEAP_COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Bytes that the quarantine of a process holds at least, unless told.
+pub(super) const LEAST_QUARANTINE: usize = 256 * KIB;
 
 const UNUSED: u8 = 0;
 const IN_USE: u8 = 1;
@@ -167,6 +170,7 @@ fn attach() -> Option<NonNull<ThreadHeap>> {
         (*heap).number = number;
         (*heap).kernel_id.store(Host::thread_id(), Relaxed);
         (*heap).exit_rounds = 0;
+        (*heap).ring_inherited = (*heap).ring_head;
     }
     drop(threads);
     // Set before anything below can call malloc (pthread_setspecific may).
@@ -196,7 +200,7 @@ fn make_heap() -> Option<*mut ThreadHeap> {
         (*heap).bins = [no_slab(); crate::slab::CLASSES];
         (*heap).ring = ring;
         (*heap).ring_mask = free::FIRST_RING - 1;
-        (*heap).held_limit = 64 * KIB;
+        (*heap).held_limit = settings::quarantine().unwrap_or(LEAST_QUARANTINE);
         (*heap).modes.store(settings::modes(), Relaxed);
         (*heap).live_base.store(Record::live_base(0), Relaxed);
         let mut head = HEAPS.load(Relaxed);
@@ -273,6 +277,7 @@ extern "C" fn at_thread_exit(value: usize) {
         }
         tls::set(ended() as usize);
         (*heap).enter();
+        (*heap).finder = StackId::UNKNOWN;
         refill::release_empty(&mut *heap);
         publish(&mut *heap);
         (*heap).leave();
@@ -330,7 +335,7 @@ fn publish(heap: &mut ThreadHeap) {
     }
     let held_limit = match settings::quarantine() {
         Some(bytes) => bytes / threads_in_use(),
-        None => ((total / 16).clamp(256 * KIB, 64 * MIB) / threads_in_use()).max(64 * KIB),
+        None => ((total / 16).clamp(LEAST_QUARANTINE, 64 * MIB) / threads_in_use()).max(64 * KIB),
     };
     heap.held_limit = pressure::tightened(held_limit);
 }
@@ -445,6 +450,7 @@ pub fn memory() -> Memory {
 /// any was.
 pub fn trim() -> bool {
     if let Some(mut heap) = enter() {
+        heap.finder = StackId::UNKNOWN;
         free::flush(&mut heap);
         refill::release_empty(&mut heap);
     }
@@ -522,4 +528,12 @@ pub unsafe fn after_fork_in_child() {
 /// Interns the stack of a caller.
 pub fn capture(entry: Entry) -> crate::units::StackId {
     enter().map_or(crate::units::StackId::UNKNOWN, |mut heap| heap.capture(entry))
+}
+
+/// Interns the stack of a thread that a signal interrupted at the instruction
+/// `pc` with these registers.
+pub fn capture_interrupted(pc: usize, sp: usize, fp: usize) -> StackId {
+    enter().map_or(StackId::UNKNOWN, |mut heap| {
+        heap.trace.capture_interrupted(pc, sp, fp, settings::depth())
+    })
 }

@@ -8,12 +8,12 @@ use super::allocate::{arm, tier_of};
 use super::central::{self, Entered};
 use super::settings::mode;
 use super::thread_heap::{ThreadHeap, current};
-use super::{crime, judge, refill, span};
+use super::{check, crime, judge, refill, span};
 use crate::guard::{self, Pattern, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
 use crate::memory::{Granule, Kind, Window, allocate_metadata, free_metadata};
 use crate::trace::Entry;
-use crate::units::{Family, StackId};
+use crate::units::{Family, StackId, ThreadNumber};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -82,11 +82,15 @@ unsafe fn retire(
         }
         let pattern = Pattern::of_slot((*granule).pattern, pointer);
         guard::fill(pointer, slot, pattern, Tier::of(slot));
+        if slot > Tier::WHOLE_LIMIT {
+            crime::fill_end(pointer, size, pattern);
+        }
         (*record).store(word.0 ^ Record::LIVE_TO_HELD, Release);
         let stack = heap.capture(entry);
         heap.hold(pointer, slot, stack);
         heap.count_out(size);
         if heap.held > heap.held_limit {
+            heap.finder = stack;
             evict(heap);
         }
         true
@@ -161,6 +165,8 @@ fn entry_stack(entry: u64) -> StackId {
 pub fn general(pointer: usize, family: Family, entry: Entry) {
     let Some(mut heap) = central::enter() else { return };
     let stack = heap.capture(entry);
+    heap.finder = stack;
+    check::count_operation(&mut heap);
     let verdict = match judge::judge(pointer) {
         Ok(block) => examine(&block, family),
         Err((kind, block)) => Err((kind, block)),
@@ -216,6 +222,7 @@ pub(super) fn finish(heap: &mut Entered, block: &judge::Block, stack: StackId) {
     unsafe {
         if modes & mode::POISON_NONE == 0 {
             guard::fill(block.start, block.slot, pattern, tier_of(modes, block.slot));
+            crime::fill_end(block.start, block.size, pattern);
         } else {
             arm(block.start + block.size, block.start + block.slot, pattern);
         }
@@ -270,9 +277,10 @@ fn make_room(heap: &mut ThreadHeap) {
 pub(super) fn evict(heap: &mut ThreadHeap) {
     central::tick(heap);
     let target = heap.held_limit - heap.held_limit / 32;
-    while heap.held > target && heap.ring_tail != heap.ring_head {
-        // A large block that is the only one stays, so that a use right after
-        // its free is seen at the next one.
+    // A large block that is the only one stays, so that a use right after its
+    // free is seen at the next one.
+    let kept = usize::from(heap.held_limit != 0);
+    while heap.held > target && heap.ring_head - heap.ring_tail > kept {
         release_oldest(heap);
     }
 }
@@ -298,13 +306,17 @@ fn release_oldest(heap: &mut ThreadHeap) {
         let granule = Window::granule_at(start - Window::base());
         if (*granule).kind == Kind::Span {
             heap.held -= span::held_bytes(&*granule).min(heap.held);
-            span::release(granule);
+            span::release(granule, heap.finder);
             return;
         }
         let index = (*granule).slot_at(start - (*granule).first);
         heap.held -= (*granule).slot as usize;
         let word = Record((*(*granule).records.add(index as usize)).load(Relaxed));
-        let freed = Record::free(word.stack(), entry_stack(entry), 0);
+        if (*granule).slot as usize > Tier::WHOLE_LIMIT {
+            let size = ((*granule).slot as usize).saturating_sub(word.slack());
+            crime::check_end(start, size, heap.modes.load(Relaxed), heap.finder);
+        }
+        let freed = Record::free(word.stack(), entry_stack(entry), word.slack(), 0);
         let slab = Window::granule((*granule).head);
         if (*slab).owner.load(Relaxed) == &raw const *heap as usize {
             refill::home(heap, slab, index as u16, freed);
@@ -350,9 +362,10 @@ unsafe fn send_home(slab: *mut Granule, index: u32, freed: Record) {
     }
 }
 
-/// Who freed the block that starts at `start` and is held in some quarantine.
-pub(super) fn freed_by(start: usize) -> StackId {
-    let mut found = StackId::UNKNOWN;
+/// Who freed the block that starts at `start` and is held in some quarantine:
+/// the stack, and the thread unless another has taken over its heap since.
+pub(super) fn freed_by(start: usize) -> (StackId, ThreadNumber) {
+    let mut found = (StackId::UNKNOWN, ThreadNumber(0));
     central::for_each_heap(|heap| {
         // SAFETY: the ring and its bounds are read as they are at this moment;
         // another thread's ring may change meanwhile, which at worst hides or
@@ -367,7 +380,9 @@ pub(super) fn freed_by(start: usize) -> StackId {
             for number in tail..head.min(tail.saturating_add(mask + 1)) {
                 let entry = ring.add(number & mask).read_volatile();
                 if entry_start(entry) == start {
-                    found = entry_stack(entry);
+                    let own = number >= heap.ring_inherited && !heap.is_fallback;
+                    let thread = if own { heap.number } else { ThreadNumber(0) };
+                    found = (entry_stack(entry), thread);
                 }
             }
         }

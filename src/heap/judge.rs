@@ -4,7 +4,8 @@
 use crate::guard::ViolationKind;
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
-use crate::units::StackId;
+use crate::units::{StackId, ThreadNumber};
+use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A block, live or not, and where its facts are.
@@ -30,18 +31,46 @@ impl Block {
         self.record.is_live()
     }
 
-    /// The stack of the free that ended it, if it is over and known. Searches
-    /// the quarantines: for reports, not for walks.
-    pub fn freed_by(&self) -> StackId {
+    /// The free that ended the block: its stack, and the thread if it is still
+    /// known. Searches the quarantines, so it is for reports only.
+    pub fn freed(&self) -> (StackId, ThreadNumber) {
         match self.record.state() {
-            State::Free => self.record.freed_by(),
-            // SAFETY: the granule was found below the extent.
-            State::Held if self.is_span() => unsafe {
-                StackId((*self.granule).freed_by.load(Relaxed))
-            },
+            State::Free => (self.record.freed_by(), ThreadNumber(0)),
+            State::Held if self.is_span() => {
+                // SAFETY: as in `is_span`; the field is an atomic.
+                let stack = unsafe { (*self.granule).freed_by.load(Relaxed) };
+                (StackId(stack), super::free::freed_by(self.start).1)
+            }
             State::Held => super::free::freed_by(self.start),
-            _ => StackId::UNKNOWN,
+            _ => (StackId::UNKNOWN, ThreadNumber(0)),
         }
+    }
+
+    /// The block right below (`true`: right above) in memory, live or not.
+    /// None across the edges of a slab.
+    pub fn neighbour(&self, above: bool) -> Option<Block> {
+        // SAFETY: the block's granule described it when it was found; `head`
+        // and `run` stay while it lives, and a stale value is caught by
+        // `locate`, which trusts no address.
+        let address = unsafe {
+            let (head, run) = ((*self.granule).head, (*self.granule).run as usize);
+            match (self.is_span(), above) {
+                (true, true) => Window::address_of(head) + run * GRANULE,
+                (true, false) => Window::address_of(head).wrapping_sub(1),
+                (false, true) => self.start + self.slot,
+                (false, false) => self.start - 1,
+            }
+        };
+        match locate(address) {
+            Found::Inside(block, _) if block.is_span() == self.is_span() => Some(block),
+            _ => None,
+        }
+    }
+
+    /// Whether the block has guard pages (see [`super::guard_page`]).
+    pub fn is_guarded(&self) -> bool {
+        // SAFETY: as in `is_span`.
+        unsafe { (*self.granule).kind == Kind::Span && (*self.granule).guarded }
     }
 
     /// Whether the block is a span: larger than every slot.
@@ -168,15 +197,26 @@ pub fn ignore(pointer: usize) -> bool {
 }
 
 /// Calls `visit` with every slab's and span's first granule.
-pub(super) fn for_each_head(mut visit: impl FnMut(*mut Granule)) {
-    let count = Window::extent() / GRANULE;
-    let mut index = 0;
-    while index < count {
-        let granule = Window::granule(index as u32);
+pub(super) fn for_each_head(visit: impl FnMut(*mut Granule)) {
+    for_each_head_in(0..(Window::extent() / GRANULE) as u32, visit);
+}
+
+/// The same for slabs and spans that begin in a range of granules, which may
+/// begin inside one.
+fn for_each_head_in(range: Range<u32>, mut visit: impl FnMut(*mut Granule)) {
+    let mut index = range.start;
+    while index < range.end {
+        let granule = Window::granule(index);
         // SAFETY: below the extent.
-        let (kind, run) = unsafe { ((*granule).kind, (*granule).run as usize) };
-        if matches!(kind, Kind::Slab | Kind::Span) {
-            visit(granule);
+        let (kind, head, run) = unsafe { ((*granule).kind, (*granule).head, (*granule).run) };
+        match kind {
+            Kind::Slab | Kind::Span if head == index => visit(granule),
+            // Not at its beginning: on to the next granule.
+            Kind::Slab | Kind::Span | Kind::Inside => {
+                index += 1;
+                continue;
+            }
+            Kind::Free => {}
         }
         index += run.max(1);
     }
@@ -184,8 +224,13 @@ pub(super) fn for_each_head(mut visit: impl FnMut(*mut Granule)) {
 
 /// Calls `visit` with every block that was ever handed out and not given back
 /// to the operating system.
-pub fn for_each_block(mut visit: impl FnMut(Block)) {
-    for_each_head(|granule| {
+pub fn for_each_block(visit: impl FnMut(Block)) {
+    for_each_block_in(0..(Window::extent() / GRANULE) as u32, visit);
+}
+
+/// The same for slabs and spans that begin in a range of granules.
+pub(super) fn for_each_block_in(range: Range<u32>, mut visit: impl FnMut(Block)) {
+    for_each_head_in(range, |granule| {
         // SAFETY: heads of slabs and spans; indices below `fresh`.
         unsafe {
             if (*granule).kind == Kind::Span {

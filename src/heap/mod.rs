@@ -22,6 +22,7 @@ mod central;
 mod check;
 mod crime;
 mod free;
+mod guard_page;
 mod judge;
 mod pressure;
 mod refill;
@@ -35,14 +36,15 @@ pub use allocate::{Request, general as allocate_general, try_allocate};
 pub use census::for_each_live;
 pub use central::{
     Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
-    for_each_thread, limit as memory_limit, mark, memory, set_limit, trim, used,
+    capture_interrupted,     for_each_thread, limit as memory_limit, mark, memory, set_limit, trim, used,
 };
-pub use check::{check_block, check_heap};
+pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
 pub use free::{general as free_general, try_free};
+pub use guard_page::{guarded_at, set_guard_sample};
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
 pub use resize::{resize, usable_size};
-pub use settings::{Poisoning, Settings, configure, settings};
+pub use settings::{FILL_BYTE, Poisoning, Settings, configure, settings};
 pub use span::{Tombstone, tombstone};
 pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

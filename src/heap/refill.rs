@@ -84,7 +84,7 @@ unsafe fn carve(heap: &ThreadHeap, slab: *mut Granule) {
                 guard::fill(start, slot, pattern, tier_of(modes, slot));
             }
             let next = if index + 1 < first + count { index as u16 + 1 } else { NO_SLOT };
-            let record = Record::free(StackId::UNKNOWN, StackId::UNKNOWN, next);
+            let record = Record::free(StackId::UNKNOWN, StackId::UNKNOWN, 0, next);
             (*(*slab).records.add(index as usize)).store(record.0, Release);
         }
         (*slab).free = first as u16;
@@ -269,7 +269,7 @@ pub(super) unsafe fn release_slab(slab: *mut Granule) {
                 let start = (*slab).first + index as usize * slot;
                 let pattern = Pattern::at(start - Window::base());
                 if !guard::verify(start, slot, pattern, tier) {
-                    crime::write_after_free(slab, index, start, slot, pattern, tier);
+                    crime::write_after_free(start, slot, pattern, tier, (*heap).finder);
                 }
             }
         }

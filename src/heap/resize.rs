@@ -56,6 +56,7 @@ const NO_BLOCK: usize = usize::MAX;
 
 fn try_resize(pointer: usize, size: usize, stack: StackId) -> Result<usize, Refusal> {
     let mut heap = central::enter().ok_or(Refusal::NoMemory)?;
+    heap.finder = stack;
     let block = match judge::judge(pointer) {
         Ok(block) => block,
         Err((kind, block)) => {

@@ -45,6 +45,27 @@ pub mod mode {
     pub const IGNORE: u8 = 16;
 }
 
+/// Who wants to see every operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watcher {
+    /// Allocations are counted for guard pages.
+    GuardPages = 2,
+    /// Operations are counted for checks of the heap.
+    Checks = 4,
+}
+
+static WATCHERS: AtomicU32 = AtomicU32::new(0);
+
+/// Has every operation leave the fast path while somebody watches.
+pub(super) fn watch_for(watcher: Watcher, wanted: bool) {
+    let bit = watcher as u32;
+    match wanted {
+        true => WATCHERS.fetch_or(bit, Relaxed),
+        false => WATCHERS.fetch_and(!bit, Relaxed),
+    };
+    super::central::spread_modes();
+}
+
 static DEPTH: AtomicU32 = AtomicU32::new(32);
 static MODES: AtomicU32 = AtomicU32::new(0);
 static QUARANTINE: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -100,7 +121,8 @@ pub(super) fn depth() -> u32 {
 
 #[inline(always)]
 pub(super) fn modes() -> u8 {
-    MODES.load(Relaxed) as u8
+    let watched = if WATCHERS.load(Relaxed) != 0 { mode::WATCH } else { 0 };
+    MODES.load(Relaxed) as u8 | watched
 }
 
 pub(super) fn quarantine() -> Option<usize> {

@@ -11,14 +11,14 @@
 use super::allocate::{Request, arm, tier_of};
 use super::central::{self, CENTRAL, Entered};
 use super::judge::Block;
-use super::settings::mode;
+use super::settings::{self, mode};
 use super::thread_heap::ThreadHeap;
-use super::{crime, free};
+use super::{crime, free, guard_page};
 use crate::guard::{self, GUARD_BYTES, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Run, Window};
 use crate::platform::{Access, Host, Platform};
-use crate::units::{OS_PAGE, StackId, align_down, align_up};
+use crate::units::{OS_PAGE, StackId, align_up};
 use core::ptr;
 use core::sync::atomic::{
     AtomicU64, AtomicUsize,
@@ -104,7 +104,12 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
         (*granule).freed_by.store(stack.0, Relaxed);
         (*granule).record.store(block.record.with_state(State::Held).0, Release);
         let bytes = held_bytes(&*granule);
-        if bytes > heap.held_limit {
+        if (*granule).guarded {
+            guard_page::protect(granule);
+            free::hold_or_pass(heap, block.start, bytes, stack);
+            return;
+        }
+        if bytes > largest_held(heap) {
             bury(block.start, block.record.stack(), stack, block.size);
             give_back(granule);
             return;
@@ -118,24 +123,36 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
     }
 }
 
+/// The largest span that is held back: one that fits the thread's share, or
+/// the least that the whole quarantine has.
+fn largest_held(heap: &ThreadHeap) -> usize {
+    match settings::quarantine() {
+        Some(_) => heap.held_limit,
+        None => heap.held_limit.max(central::LEAST_QUARANTINE),
+    }
+}
+
 /// Bytes that a held span counts in the quarantine.
 pub(super) fn held_bytes(granule: &Granule) -> usize {
+    if granule.guarded {
+        return guard_page::HELD_BYTES;
+    }
     align_up(granule.size, OS_PAGE)
 }
 
 /// Bytes of a held span that its poison covers.
 pub(super) fn covered(granule: &Granule) -> usize {
-    align_down(granule.size, 16).max(32)
+    align_up(granule.size, 16).max(32)
 }
 
 /// Verifies a span that leaves the quarantine, and gives its memory back.
 ///
 /// # Safety
 /// `granule` heads a held span that this thread takes out of its quarantine.
-pub(super) unsafe fn release(granule: *mut Granule) {
+pub(super) unsafe fn release(granule: *mut Granule, finder: StackId) {
     // SAFETY: the caller's promise: nobody else uses the span.
     unsafe {
-        verify_held(granule);
+        verify_held(granule, finder);
         let record = Record((*granule).record.load(Relaxed));
         bury(
             (*granule).first,
@@ -151,20 +168,21 @@ pub(super) unsafe fn release(granule: *mut Granule) {
 ///
 /// # Safety
 /// `granule` heads a span.
-pub(super) unsafe fn verify_held(granule: *mut Granule) -> bool {
-    let modes = super::settings::modes();
-    if modes & mode::POISON_NONE != 0 {
-        return true;
-    }
-    // SAFETY: the span's memory is mapped while its granules describe it.
+pub(super) unsafe fn verify_held(granule: *mut Granule, finder: StackId) -> bool {
+    let modes = settings::modes();
+    // SAFETY: the span's memory is mapped while its granules describe it, and
+    // readable unless it has guard pages.
     unsafe {
+        if modes & mode::POISON_NONE != 0 || (*granule).guarded {
+            return true;
+        }
         let start = (*granule).first;
         let pattern = Pattern::at(start - Window::base());
         let (bytes, tier) = (covered(&*granule), tier_of(modes, held_bytes(&*granule)));
         if guard::verify(start, bytes, pattern, tier) {
             return true;
         }
-        crime::write_after_free(granule, 0, start, bytes, pattern, tier);
+        crime::write_after_free(start, bytes, pattern, tier, finder);
         guard::fill(start, bytes, pattern, tier);
         false
     }
@@ -172,9 +190,13 @@ pub(super) unsafe fn verify_held(granule: *mut Granule) -> bool {
 
 /// # Safety
 /// `granule` heads a span that nobody uses.
-unsafe fn give_back(granule: *mut Granule) {
+pub(super) unsafe fn give_back(granule: *mut Granule) {
     // SAFETY: the caller's promise.
     unsafe {
+        if (*granule).guarded && !guard_page::unprotect(granule) {
+            // It cannot be used again: it stays what it is, a held span.
+            return;
+        }
         let run = Run { start: (*granule).head, length: (*granule).run, zeroed: false };
         CENTRAL.lock().runs.give_back(run);
     }
@@ -183,6 +205,9 @@ unsafe fn give_back(granule: *mut Granule) {
 /// Changes a live span's size without moving it, if its run or its neighbour
 /// has the room. The caller counts and records.
 pub(super) fn resize_in_place(block: &Block, size: usize) -> bool {
+    if block.is_guarded() {
+        return false;
+    }
     let granule = block.granule;
     // SAFETY: a live span that its owner is resizing; granules behind it
     // change only under the central lock.
@@ -228,7 +253,7 @@ pub(super) fn move_to(
     // SAFETY: a live span that its owner is resizing.
     let (old, length) = unsafe { ((*granule).head, (*granule).run) };
     let front = block.start - Window::address_of(old);
-    if block.size < MOVE_FROM || request.size < block.size || front != 16 {
+    if block.is_guarded() || block.size < MOVE_FROM || request.size < block.size || front != 16 {
         return None;
     }
     let start = take(heap, &Request { zeroed: false, alignment: 16, ..*request }, stack);

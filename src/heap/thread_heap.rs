@@ -43,6 +43,15 @@ pub struct ThreadHeap {
     pub(super) ring_mask: usize,
     pub(super) ring_head: usize,
     pub(super) ring_tail: usize,
+    /// The ring's head when this thread took the heap over: what lies before
+    /// it was freed by an earlier owner.
+    pub(super) ring_inherited: usize,
+    /// The call under way on a slow path: who finds what it comes upon.
+    pub(super) finder: StackId,
+    /// The allocation, by number, that is the next to get guard pages.
+    pub(super) next_guarded: u64,
+    /// Operations until the next slice of the heap is checked.
+    pub(super) until_check: u64,
     /// Bytes of slots in the quarantine, and how many there may be.
     pub(super) held: usize,
     pub(super) held_limit: usize,

@@ -4,15 +4,17 @@
 //!         63 ........ 41  40 ......... 19  18 ...... 6  5 .. 3  2 .. 0
 //!  live | stack      23 | stamp       22 | slack   13 | family | state |
 //!  held | stack      23 | stamp       22 | slack   13 | family | state |
-//!  free | stack      23 | freed by    23 | next    13 | -- 2   | state |
-//!         63 ........ 41  40 ......... 18  17 ...... 5  4 . 3    2 .. 0
+//!  free | stack      23 | freed by    23 | next    11 | excess 4 | state |
+//!         63 ........ 41  40 ......... 18  17 ...... 7  6 .... 3   2 .. 0
 //! ```
 //!
 //! *slack* is the slot's bytes that the program did not ask for (the size is
 //! slot − slack); *freed by* is the stack of the free that ended the block;
-//! *next* is the next free slot of the slab. A span keeps its size in its
+//! *next* is the next free slot of the slab, *excess* the last block's slack
+//! beyond the guard's 8 bytes, at most 15: exact in slots of up to 256 bytes. A span keeps its size in its
 //! granule, and its slack is 0.
 
+use crate::guard::GUARD_BYTES;
 use crate::memory::NO_SLOT;
 use crate::units::{Family, StackId};
 
@@ -42,7 +44,9 @@ const FAMILY_SHIFT: u32 = 3;
 const SLACK_SHIFT: u32 = 6;
 const STAMP_SHIFT: u32 = 19;
 const STACK_SHIFT: u32 = 41;
-const NEXT_SHIFT: u32 = 5;
+const NEXT_SHIFT: u32 = 7;
+const EXCESS_SHIFT: u32 = 3;
+const EXCESS_MAX: usize = 15;
 const FREED_SHIFT: u32 = 18;
 const STACK_MASK: u64 = (1 << StackId::BITS) - 1;
 
@@ -89,12 +93,15 @@ impl Record {
         )
     }
 
-    /// A free slot's record: who made the last block, who freed it, and the
-    /// next free slot.
+    /// A free slot's record: who made the last block, who freed it, its slack,
+    /// and the next free slot.
     #[inline(always)]
-    pub const fn free(stack: StackId, freed_by: StackId, next: u16) -> Record {
+    pub const fn free(stack: StackId, freed_by: StackId, slack: usize, next: u16) -> Record {
+        let excess = slack.saturating_sub(GUARD_BYTES);
+        let excess = if excess < EXCESS_MAX { excess } else { EXCESS_MAX };
         Record(
             (stack.0 as u64) << STACK_SHIFT
+                | (excess as u64) << EXCESS_SHIFT
                 | (freed_by.0 as u64) << FREED_SHIFT
                 | (next as u64) << NEXT_SHIFT
                 | State::Free as u64,
@@ -135,6 +142,14 @@ impl Record {
     #[inline(always)]
     pub const fn slack(self) -> usize {
         (self.0 >> SLACK_SHIFT) as usize & Record::MAX_SLACK
+    }
+
+    /// The slack of the last block of the slot (free); what is more than 23 is
+    /// given as 23, which slots of up to 256 bytes do not have unless the block
+    /// was aligned or shrunk.
+    #[inline(always)]
+    pub const fn last_slack(self) -> usize {
+        (self.0 >> EXCESS_SHIFT) as usize % (EXCESS_MAX + 1) + GUARD_BYTES
     }
 
     /// The epoch the block was made in (live, held).
@@ -196,9 +211,11 @@ mod tests {
 
         #[test]
         fn a_free_record_gives_back_what_was_put_in(
-            stack in 0u32..1 << StackId::BITS, by in 0u32..1 << StackId::BITS, next in 0u16..=NO_SLOT,
+            stack in 0u32..1 << StackId::BITS, by in 0u32..1 << StackId::BITS,
+            slack in 0usize..=Record::MAX_SLACK, next in 0u16..=NO_SLOT,
         ) {
-            let record = Record::free(StackId(stack), StackId(by), NO_SLOT).with_next(next);
+            let record = Record::free(StackId(stack), StackId(by), slack, NO_SLOT).with_next(next);
+            prop_assert_eq!(record.last_slack(), slack.clamp(8, 23));
             prop_assert_eq!(record.state(), State::Free);
             prop_assert_eq!((record.stack(), record.freed_by(), record.next()), (StackId(stack), StackId(by), next));
         }

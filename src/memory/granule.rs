@@ -17,7 +17,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// No slot: the end of a slab's free list.
-pub const NO_SLOT: u16 = 0x1fff;
+pub const NO_SLOT: u16 = 0x7ff;
 
 /// What a granule is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,8 @@ pub struct Granule {
     /// In a slab: which list it is on. In a free run: whether its memory may
     /// hold something else than zeros.
     pub listed: u8,
+    /// Whether the span has guard pages.
+    pub guarded: bool,
     /// Bytes that the program asked for (span).
     pub size: usize,
     /// The block record of a span.
@@ -122,6 +124,7 @@ impl Granule {
         previous: 0,
         run: 0,
         listed: 0,
+        guarded: false,
         size: 0,
         record: AtomicU64::new(0),
         freed_by: AtomicU32::new(0),

@@ -248,14 +248,39 @@ impl ThreadTrace {
         }
     }
 
+    /// The stack of a thread that a signal interrupted at the instruction `pc`
+    /// with these registers; its frame comes first. Remembers nothing.
+    #[cold]
+    pub fn capture_interrupted(&mut self, pc: usize, sp: usize, fp: usize, depth: u32) -> StackId {
+        let kept = depth.clamp(1, DEEPEST.min(FRAMES as u32)) as u16;
+        // An address in a stack is looked up at one less: the instruction.
+        let address = pc.wrapping_add(1);
+        let busy = self.busy.swap(sp, Relaxed);
+        compiler_fence(Acquire);
+        let id = match self.learn(sp) {
+            Some(range) if busy == 0 => {
+                let cursor = Cursor { slot: sp.wrapping_sub(8), word: pc, address, sp, fp };
+                self.walk_on(cursor, kept, range)
+            }
+            _ => depot::intern(ROOT_TRUNCATED, rule_table::rule_for(address).0),
+        };
+        compiler_fence(Release);
+        self.busy.store(busy, Relaxed);
+        id
+    }
+
     /// Walks all frames, from one stack to another where a signal changed it,
     /// and remembers nothing: such a stack may be gone at the next call.
     #[cold]
     #[inline(never)]
-    fn walk_in_full(&mut self, entry: Entry, kept: u16, mut range: StackRange) -> StackId {
-        let Some(mut cursor) = Cursor::caller(entry.sp, entry.fp, range) else {
-            return caller_only(entry);
-        };
+    fn walk_in_full(&mut self, entry: Entry, kept: u16, range: StackRange) -> StackId {
+        match Cursor::caller(entry.sp, entry.fp, range) {
+            Some(cursor) => self.walk_on(cursor, kept, range),
+            None => caller_only(entry),
+        }
+    }
+
+    fn walk_on(&mut self, mut cursor: Cursor, kept: u16, mut range: StackRange) -> StackId {
         let kept = usize::from(kept);
         let mut count = 0;
         let root = loop {

@@ -11,6 +11,11 @@ impl StackId {
     pub const UNKNOWN: StackId = StackId(0);
     /// Bits that a stack id may use.
     pub const BITS: u32 = 23;
+
+    /// Whether nothing is known about the stack.
+    pub const fn is_unknown(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Which thread, in order of birth: 1 is the first; 0 is unknown.
