@@ -1,7 +1,7 @@
 // crime: objects, arrays and containers are lost; operator new stands in the stack above its caller
 // origin: interface.md 4, LLVM lsan C++ tests
-// case: new       | 1 | leak definite 1 blocks 40 bytes frame 0 "operator new" frame 1 lose_object @object
-// case: new[]     | 2 | leak definite 1 blocks 400 bytes frame 0 "operator new[]" frame 1 lose_array @array
+// case: new       | 1 | leak definite 1 blocks 40 bytes frame 0 lose_object @object
+// case: new[]     | 2 | leak definite 1 blocks 400 bytes frame 0 lose_array @array
 // case: string    | 3 | leak definite 1 blocks 32 bytes has-frame lose_string; leak indirect 1 blocks 501 bytes has-frame lose_string
 // case: vector    | 4 | leak definite 1 blocks 24 bytes has-frame lose_vector; leak indirect 1 blocks 400 bytes has-frame lose_vector
 // case: innocent  | 0 | silent

@@ -1,7 +1,8 @@
 // crime: a write into a freed block, found when its memory is used again
 // origin: hardened_malloc write_after_free_{small,large}_reuse, OpenBSD t6, scudo quarantine
+// note: a slot that went home remembers the size of blocks up to 248 bytes only
 // case: small         | main 64 8 200000    | abort heap-use-after-free size 64 offset 8
-// case: medium        | main 4000 64 20000  | abort heap-use-after-free size 4000 offset 64
+// case: medium        | main 4000 64 20000  | abort heap-use-after-free offset 64
 // case: large         | main 40000 64 4000  | abort heap-use-after-free size 40000 offset 64
 // case: no-quarantine | main 64 8 200000    | abort heap-use-after-free size 64 offset 8
 // options: quarantine_mb=0

@@ -8,6 +8,7 @@
 use super::lifecycle::ensure_started;
 use super::malloc::release;
 use super::shim::shim;
+use super::warnings::{self, Call};
 use crate::heap::{self, Request};
 use crate::trace::Entry;
 use crate::units::Family;
@@ -120,7 +121,15 @@ global_asm!(
 #[inline(never)]
 fn general(size: usize, alignment: usize, family: Family, entry: Entry) -> *mut u8 {
     ensure_started();
-    heap::allocate_general(&Request { size, alignment, family, zeroed: false }, entry)
+    let block = heap::allocate_general(&Request { size, alignment, family, zeroed: false }, entry);
+    if block.is_null() {
+        let call = match family {
+            Family::NewArray | Family::NewArrayAligned => Call::NewArray(size),
+            _ => Call::New(size),
+        };
+        warnings::check_size(size, call, entry);
+    }
+    block
 }
 
 unsafe extern "C" fn new<const FAMILY: u8>(size: usize, sp: usize, fp: usize) -> *mut u8 {
@@ -177,25 +186,27 @@ unsafe extern "C" fn delete_sized<const FAMILY: u8>(
 
 unsafe extern "C" fn delete_aligned<const FAMILY: u8>(
     pointer: usize,
-    _alignment: usize,
+    alignment: usize,
     sp: usize,
     fp: usize,
 ) {
+    let entry = Entry { sp, fp };
     if pointer != 0 {
-        release(pointer, Family::from_bits(FAMILY), Entry { sp, fp });
+        super::violations::check_aligned_delete(pointer, None, alignment, entry);
+        release(pointer, Family::from_bits(FAMILY), entry);
     }
 }
 
 unsafe extern "C" fn delete_sized_aligned<const FAMILY: u8>(
     pointer: usize,
     size: usize,
-    _alignment: usize,
+    alignment: usize,
     sp: usize,
     fp: usize,
 ) {
     let entry = Entry { sp, fp };
     if pointer != 0 {
-        super::violations::check_sized_delete(pointer, size, entry);
+        super::violations::check_aligned_delete(pointer, Some(size), alignment, entry);
         release(pointer, Family::from_bits(FAMILY), entry);
     }
 }

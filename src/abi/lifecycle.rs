@@ -98,6 +98,8 @@ fn start() {
         limit: options.heap_limit_mb.unwrap_or(0) as usize * MIB,
     });
     heap::set_violation_handler(super::violations::on_violation);
+    heap::set_guard_sample(options.guard_sample);
+    heap::set_check_every(options.check_every);
     PHASE.store(STARTED, Release);
     NAMES.configure(options.symbolize, options.symbolize_timeout_s);
     REPORTER.configure(options);
@@ -140,6 +142,7 @@ unsafe extern "C" {
 extern "C" fn construct() {
     crate::trace::loader_is_ready();
     ensure_started();
+    super::faults::install();
     // SAFETY: functions of ours with the types that libc wants; both may
     // allocate, which works by now.
     unsafe {
@@ -187,7 +190,8 @@ fn finish(status: i32, saved: *const Saved) {
     }
     let options = OPTIONS_BUFFER.get();
     super::exhaustion::finish();
-    heap::check_heap();
+    heap::check_heap(heap::capture(Saved::entry(saved)));
+    super::warnings::flush();
     // A forked child is asked only for what it allocated itself.
     let since = FORK_SEQUENCE.load(Relaxed);
     let verdict = match options.detect_leaks {
@@ -251,6 +255,7 @@ unsafe extern "C" fn after_fork_in_child() {
     // SAFETY: libc pairs this with `before_fork`.
     unsafe { heap::after_fork_in_child() };
     FORK_SEQUENCE.store(heap::mark(), Relaxed);
+    super::warnings::after_fork_in_child();
 }
 
 /// In a forked child, the mark that was set at its birth; 0 in the first

@@ -3,7 +3,9 @@
 
 use super::lifecycle::ensure_started;
 use super::shim::shim;
+use super::warnings::{self, Call};
 use crate::heap::{self, Request};
+use crate::report::WarningKind;
 use crate::trace::Entry;
 use crate::units::Family;
 use core::ptr::null_mut;
@@ -29,10 +31,11 @@ pub(super) fn set_errno(value: i32) {
 /// The general path for all who allocate: null and ENOMEM without memory.
 #[cold]
 #[inline(never)]
-pub(super) fn allocate(request: &Request, entry: Entry) -> *mut u8 {
+pub(super) fn allocate(request: &Request, call: Call, entry: Entry) -> *mut u8 {
     ensure_started();
     let block = heap::allocate_general(request, entry);
     if block.is_null() {
+        warnings::check_size(request.size, call, entry);
         set_errno(libc::ENOMEM);
     }
     block
@@ -52,12 +55,15 @@ unsafe extern "C" fn malloc(size: usize, sp: usize, fp: usize) -> *mut u8 {
     if !block.is_null() {
         return block;
     }
-    allocate(&Request { size, alignment: 16, family: Family::Malloc, zeroed: false }, entry)
+    let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
+    allocate(&request, Call::Malloc(size), entry)
 }
 
 unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> *mut u8 {
     let entry = Entry { sp, fp };
     let Some(size) = count.checked_mul(each) else {
+        ensure_started();
+        warnings::warn(WarningKind::CallocOverflow, Call::Calloc(count, each), entry);
         set_errno(libc::ENOMEM);
         return null_mut();
     };
@@ -67,7 +73,8 @@ unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> 
         unsafe { core::ptr::write_bytes(block, 0, size) };
         return block;
     }
-    allocate(&Request { size, alignment: 16, family: Family::Malloc, zeroed: true }, entry)
+    let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: true };
+    allocate(&request, Call::Calloc(count, each), entry)
 }
 
 unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) -> *mut u8 {
@@ -78,7 +85,7 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
             return block;
         }
         let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
-        return allocate(&request, entry);
+        return allocate(&request, Call::Realloc(size), entry);
     }
     if size == 0 {
         if !heap::try_free::<MALLOC>(pointer, entry) {
@@ -89,6 +96,7 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
     ensure_started();
     let block = heap::resize(pointer, size, entry);
     if block.is_null() {
+        warnings::check_size(size, Call::Realloc(size), entry);
         set_errno(libc::ENOMEM);
     }
     block

@@ -3,7 +3,10 @@
 //! - `shim`: the first instructions of malloc and its family
 //! - `malloc`, `posix`, `glibc`, `cxx`: argument law and errno, a few lines each
 //! - `lifecycle`: start, exit, fork; `loader`: dlclose
-//! - `violations`, `leaks`: what the heap and the leak scan found, as reports
+//! - `violations`, `leaks`: what the heap and the leak scan found, as reports;
+//!   `violation_text`: in words; `operators`: new and delete that are not ours
+//! - `signals`, `faults`, `instruction`: faults that a block of ours explains
+//! - `warnings`: requests that cannot have been meant
 //! - `exhaustion`, `fail_site`: when memory runs out, and failing on purpose
 //! - `own`, `own_exhaustion`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
 //!
@@ -13,11 +16,14 @@
 mod cxx;
 mod exhaustion;
 mod fail_site;
+mod faults;
 mod glibc;
+mod instruction;
 mod leaks;
 mod lifecycle;
 mod loader;
 mod malloc;
+mod operators;
 #[allow(non_camel_case_types)] // C's names
 pub mod own;
 #[allow(non_camel_case_types)] // C's names
@@ -25,6 +31,9 @@ pub mod own_exhaustion;
 mod posix;
 mod runtime;
 mod shim;
+mod signals;
+mod violation_text;
 mod violations;
+mod warnings;
 
 pub use runtime::{OPTIONS_BUFFER, REPORTER};

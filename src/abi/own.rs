@@ -130,7 +130,7 @@ pub unsafe extern "C" fn heapwarden_describe(
     if !block.is_null() {
         // SAFETY: the caller passes room for one block.
         unsafe {
-            block.write(heapwarden_block_t { freed_by: found.freed_by().0, ..facts(&found) })
+            block.write(heapwarden_block_t { freed_by: found.freed().0.0, ..facts(&found) })
         };
     }
     1
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn heapwarden_statistics(figures: *mut heapwarden_statisti
 /// damage. Returns how many blocks were damaged.
 #[unsafe(no_mangle)]
 pub extern "C" fn heapwarden_check_heap() -> usize {
-    heap::check_heap()
+    heap::check_heap(StackId::UNKNOWN)
 }
 
 /// Sets a mark: heapwarden_leaks_since and heapwarden_live_since look only at
