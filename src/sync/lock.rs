@@ -67,11 +67,13 @@ impl<T> Lock<T> {
     /// Takes the lock, sleeping while another thread holds it. While asleep
     /// signals are open: a leak check may need this thread's answer.
     pub fn lock(&self) -> Guard<'_, T> {
+        // Who has slept takes the lock as 2: others may be asleep still.
+        let mut taken = 1;
         loop {
             let signals = process::block_signals();
             for _ in 0..SPINS {
                 if self.word.load(Relaxed) == 0
-                    && self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+                    && self.word.compare_exchange(0, taken, Acquire, Relaxed).is_ok()
                 {
                     return Guard { lock: self, signals };
                 }
@@ -82,6 +84,7 @@ impl<T> Lock<T> {
             }
             process::restore_signals(signals);
             Host::wait(&self.word, 2, 0);
+            taken = 2;
         }
     }
 
@@ -168,6 +171,26 @@ mod tests {
             thread.join().unwrap();
         }
         assert_eq!(*COUNT.lock(), 40_000);
+    }
+
+    #[test]
+    fn nobody_sleeps_on_after_many_have_waited() {
+        static COUNT: Lock<u64> = Lock::new(Rank::Check, 0);
+        let threads: std::vec::Vec<_> = (0..8)
+            .map(|_| {
+                std::thread::spawn(|| {
+                    for _ in 0..200 {
+                        let mut count = COUNT.lock();
+                        *count += 1;
+                        std::thread::sleep(std::time::Duration::from_micros(20));
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(*COUNT.lock(), 1600);
     }
 
     #[test]
