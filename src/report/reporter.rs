@@ -398,16 +398,28 @@ impl State {
         let mut buffer = [0; 400];
         let mut line = Text::new(&mut buffer);
         let codes = frames_of(self.stacks, self.own_code, stack, &mut self.codes);
-        let Some(code) = codes.first() else { return };
-        functions_at(self.names, code.call(), &mut |shown| {
-            if line.as_bytes().is_empty() {
-                let _ = match (shown.frame.function, shown.place) {
-                    (Some(function), _) => write!(line, "{kind}:^{}$", Printable(function)),
-                    (None, Some(place)) => write!(line, "{kind}:{}", Printable(place.module)),
-                    (None, None) => Ok(()),
-                };
+        // A wrapper of libc (strdup) would match far too much: the first
+        // frame outside of system libraries is meant.
+        for is_any_good in [false, true] {
+            for code in codes {
+                functions_at(self.names, code.call(), &mut |shown| {
+                    let module = shown.place.map_or(&[][..], |place| place.module);
+                    let is_system =
+                        [&b"/lib"[..], b"/usr/lib"].iter().any(|it| module.starts_with(it));
+                    if !line.as_bytes().is_empty() || (is_system && !is_any_good) {
+                        return;
+                    }
+                    let _ = match (shown.frame.function, shown.place) {
+                        (Some(function), _) => write!(line, "{kind}:^{}$", Printable(function)),
+                        (None, Some(place)) => write!(line, "{kind}:{}", Printable(place.module)),
+                        (None, None) => Ok(()),
+                    };
+                });
             }
-        });
+        }
+        if line.as_bytes().is_empty() {
+            return;
+        }
         let mut buffer = [0; 512];
         let mut message = Text::new(&mut buffer);
         let _ = write!(message, "suppress the above with: {}", line.as_str());

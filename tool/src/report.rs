@@ -1,6 +1,7 @@
 //! `heapwarden report FILE… --format`: what was found, in the form its reader
 //! wants. One file a format.
 
+mod blame;
 mod csv;
 mod folded;
 mod html;
@@ -39,6 +40,9 @@ pub struct Args {
     /// Leave out the sites that this older JSON report has too
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Add commit and author of each finding's line, from git
+    #[arg(long)]
+    blame: bool,
     /// What folded stacks count
     #[arg(long, value_enum, default_value_t = By::Bytes)]
     by: By,
@@ -111,6 +115,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut sites = read_sites(&args.files)?;
     if let Some(baseline) = &args.baseline {
         sites.without(&read_sites(std::slice::from_ref(baseline))?);
+    }
+    if args.blame {
+        blame::add(&mut sites);
     }
     let settings = Settings {
         is_terminal: args.output.is_none(),

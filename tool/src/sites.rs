@@ -23,6 +23,8 @@ pub struct Site {
     pub count: Count,
     /// Records merged into this one.
     pub findings: u64,
+    /// Who wrote the line of its place, if that was asked for.
+    pub blame: Option<String>,
     /// The first record.
     pub sample: Line,
 }
@@ -145,7 +147,15 @@ impl Sites {
             Entry::Vacant(place) => {
                 place.insert(self.list.len());
                 let stack = stack.clone();
-                self.list.push(Site { kind, group, stack, count, findings: 1, sample: line });
+                self.list.push(Site {
+                    kind,
+                    group,
+                    stack,
+                    count,
+                    findings: 1,
+                    blame: None,
+                    sample: line,
+                });
             }
         }
     }

@@ -122,3 +122,25 @@ fn man_pages_and_completions_are_made() {
     let completions = fs::read_to_string(directory.path().join("completions/heapwarden.bash"));
     assert!(completions.unwrap().contains("symbolize"));
 }
+
+#[test]
+fn blame_names_commit_and_author_of_the_allocating_line() {
+    let (directory, report, _) = sample_files();
+    let git = |arguments: &[&str]| {
+        let status = std::process::Command::new("git")
+            .current_dir(directory.path())
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(arguments)
+            .env("GIT_AUTHOR_DATE", "2024-02-29T12:00:00Z")
+            .status();
+        assert!(status.unwrap().success());
+    };
+    let run = || stdout_of(heapwarden().args(["report", "--blame"]).arg(&report));
+    assert!(!run().contains("the line is from"), "the twin: no work tree");
+    git(&["init", "-q"]);
+    git(&["add", "name.c"]);
+    git(&["commit", "-q", "-m", "Copy names"]);
+    let text = run();
+    let line = text.lines().find(|line| line.contains("the line is from")).expect(&text);
+    assert!(line.ends_with("by Ada <ada@example.org>, 2024-02-29: Copy names"), "{line}");
+}

@@ -1,7 +1,7 @@
 use super::samples::{leak, overflow};
 use super::{TestNames, TestStacks};
 use crate::config::{self, Options};
-use crate::report::{Count, Outcome, Reporter, Summary};
+use crate::report::{Code, Count, Frame, Names, Outcome, Place, Reporter, Summary};
 use crate::units::{LeakKind, StackId};
 use std::path::PathBuf;
 use std::string::String;
@@ -144,4 +144,32 @@ fn the_programs_signals_are_let_in_again() {
     assert_eq!(reporter.leak(&leak()), Outcome::Written);
     assert_eq!(mask(), before);
     fs::remove_file(path).unwrap();
+}
+
+/// Every stack begins in libc's strdup and goes on in the program.
+struct Wrapped;
+
+impl Names for Wrapped {
+    fn at(&self, code: Code, visit: &mut dyn FnMut(&Frame<'_>)) {
+        let function: &[u8] = if code.address & 0xfff == 0 { b"strdup" } else { b"caller" };
+        visit(&Frame { function: Some(function), ..Frame::default() });
+    }
+    fn place(&self, code: Code, visit: &mut dyn FnMut(&Place<'_>)) {
+        let is_wrapper = code.address & 0xfff == 0;
+        let module: &[u8] = if is_wrapper { b"/lib/libc.so.6" } else { b"/usr/bin/app" };
+        visit(&Place { module, ..Place::default() });
+    }
+}
+
+#[test]
+fn a_suggestion_passes_over_wrappers_of_libc() {
+    let path = env::temp_dir().join(format!("heapwarden-wrapped-{}", process::id()));
+    let mut options = Options::DEFAULT;
+    let text = format!("log_path={}:gen_suppressions=1", path.display());
+    let text = text.replace(&process::id().to_string(), "%p");
+    config::apply(&mut options, text.as_bytes(), &mut |warning| panic!("{warning}"));
+    let reporter = Reporter::new(&TestStacks, &Wrapped);
+    reporter.configure(&options);
+    reporter.leak(&leak());
+    assert!(taken(&path).ends_with("suppress the above with: leak:^caller$\n"));
 }

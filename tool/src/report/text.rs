@@ -53,7 +53,7 @@ pub type Description<'a> = (Level<'static>, String, Vec<Place<'a>>, Vec<String>)
 
 /// What there is to say about a site.
 pub fn describe(site: &Site) -> Description<'_> {
-    match &site.sample.record {
+    let mut description = match &site.sample.record {
         Record::Leak(leak) => describe_leak(site, leak),
         Record::HiddenLeak(leak) => describe_hidden(site, leak),
         Record::Error(error) => describe_error(site, error),
@@ -62,7 +62,9 @@ pub fn describe(site: &Site) -> Description<'_> {
         Record::Summary(_) | Record::Suppression(_) | Record::Notice(_) => {
             (Level::NOTE, String::new(), Vec::new(), Vec::new())
         }
-    }
+    };
+    description.3.extend(site.blame.iter().map(|blame| format!("the line is from {blame}")));
+    description
 }
 
 fn describe_leak<'a>(site: &Site, leak: &'a Leak) -> Description<'a> {
