@@ -2,7 +2,7 @@
 //! code without frame pointers, and interned to a number.
 //!
 //! - `cfi`, `expression`, `rule`: from `.eh_frame` to a rule of eight bytes
-//! - `object`, `module`: which file lies at an address, remembered after dlclose
+//! - `object`, `module`, `headerless`: which file lies at an address, remembered after dlclose
 //! - `rule_table`, `depot`, `hash_table`, `tables`: what all threads share
 //! - `stack_range`, `cursor`, `path`, `front`, `thread`: a thread's walk
 //!
@@ -17,6 +17,7 @@ mod depot;
 mod expression;
 mod front;
 mod hash_table;
+mod headerless;
 mod module;
 mod object;
 mod path;

@@ -8,7 +8,7 @@
 
 use super::cfi::UnwindSections;
 use super::object::{self, Object};
-use super::tables;
+use super::{headerless, tables};
 use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -35,6 +35,7 @@ pub struct ModuleRecord {
     path: &'static [u8],
     build_id: [u8; BUILD_ID_BYTES],
     build_id_length: usize,
+    sections: Option<UnwindSections<'static>>,
     closed: AtomicBool,
 }
 
@@ -101,11 +102,11 @@ pub fn at(address: usize) -> Option<(ModuleId, &'static ModuleRecord)> {
 pub fn sections_for(address: usize) -> Option<(ModuleId, Option<UnwindSections<'static>>)> {
     let object = object::find(address)?;
     let known = newest_first().find(|(_, record)| record.is(&object));
-    let id = match known {
-        Some((id, _)) => id,
-        None => append(object).unwrap_or(ModuleId::UNKNOWN),
-    };
-    Some((id, object.unwind_sections()))
+    let id = known.map(|(id, _)| id).or_else(|| append(object));
+    match id {
+        Some(id) => Some((id, record(id)?.sections)),
+        None => Some((ModuleId::UNKNOWN, object.unwind_sections())),
+    }
 }
 
 impl ModuleRecord {
@@ -160,10 +161,14 @@ fn append_locked(object: Object) -> Option<ModuleId> {
     }
     let mut build_id = [0; BUILD_ID_BYTES];
     let build_id_length = object.build_id(&mut build_id).len();
+    let is_program = object.name().is_empty();
     let new = ModuleRecord {
         object,
         loader_record: AtomicUsize::new(object.loader_record()),
         path: path_of(&object),
+        sections: object
+            .unwind_sections()
+            .or_else(|| is_program.then(|| headerless::sections_of(&object))?),
         build_id,
         build_id_length,
         closed: AtomicBool::new(false),

@@ -213,7 +213,7 @@ impl Object {
     }
 
     /// Bytes from `address` to the end of the loadable, readable segment it is in.
-    fn readable_from(&self, address: usize) -> &'static [u8] {
+    pub(super) fn readable_from(&self, address: usize) -> &'static [u8] {
         let segment = self.program_headers().iter().find(|header| {
             header.p_type == libc::PT_LOAD
                 && header.p_flags & libc::PF_R != 0
