@@ -2,12 +2,14 @@
 
 use super::copy::{Copy, End};
 use super::handshake::{Answer, Handshake};
+use super::holders::held_by;
 use super::kernel::{KERNEL_BYTES, KernelValues};
 use super::lost::{LostBlocks, NONE};
 use super::mappings::{MAPPINGS_BYTES, Mappings};
 use super::mark::{self, Marker, Reading};
 use super::modules::{MODULES_BYTES, Modules};
 use super::options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
+use super::parents::Parents;
 use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
 use super::sites::{Count, Leaks, SITES_BYTES, Sites};
@@ -137,18 +139,30 @@ fn scan(
     summary.silent_threads = threads.unlisted as u32
         + threads.threads().filter(|(_, answer)| *answer == Answer::Silent).count() as u32;
     summary.dropped = (roots.dropped() + before.modules.dropped()) as u64;
-    let marks = Scratch::new(Tiles::bytes_needed() + mark::bytes_needed())?;
+    let tile_bytes = Tiles::bytes_needed();
+    let parent_bytes = if options.holders { Parents::bytes_at_most(tile_bytes) } else { 0 };
+    let marks = Scratch::new(tile_bytes + mark::bytes_needed() + parent_bytes)?;
     let tiles = Tiles::read(&marks);
     let reading =
         Reading { step: options.step, mask: options.pointer_mask, heuristics: options.heuristics };
     let (list, foreign) = roots.parts();
     let mut marker = Marker::new(&marks, tiles, &mappings, foreign, reading);
+    if options.holders {
+        marker.parents = Parents::new(&marks, &marker.tiles);
+    }
     let marking = Host::monotonic_ns();
     let wanted = |root: &&Root| options.roots.contains(root.kind);
     marker.flood_reachable(list.iter().filter(wanted).copied());
     summary.mark_ns = Host::monotonic_ns() - marking;
     let mut ledger = Ledger { options, sites, summary: &mut summary };
     classify_reachable(&marker.tiles, &mut ledger);
+    if let Some(parents) = marker.parents.take() {
+        ledger.sites.for_each_mut(|group| {
+            let address = group.first.address;
+            group.held_by =
+                held_by(&marker.tiles, &parents, list, marker.foreign, &mappings, address);
+        });
+    }
     let marking = Host::monotonic_ns();
     marker.flood_possible();
     ledger.summary.mark_ns += Host::monotonic_ns() - marking;

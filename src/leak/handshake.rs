@@ -14,7 +14,6 @@
 //! deadline; slots are never unmapped, because a late answer may look at one.
 
 use super::registers::{Registers, restorer};
-use super::scratch::note_own;
 use super::tasks;
 use crate::platform::linux::process::{self, KernelAction};
 use crate::platform::linux::syscall::call;
@@ -294,7 +293,6 @@ fn slot_table() -> Result<*mut Slot, OsError> {
         return Ok(old);
     }
     let fresh = Host::map(SLOTS * size_of::<Slot>())?.as_ptr().cast::<Slot>();
-    note_own(fresh as usize, SLOTS * size_of::<Slot>());
     SLOT_TABLE.store(fresh, Release);
     Ok(fresh)
 }

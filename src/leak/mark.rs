@@ -18,6 +18,7 @@
 
 use super::heuristics;
 use super::mappings::{Mappings, Touched};
+use super::parents::Parents;
 use super::roots::{Foreign, Root, RootKind};
 use super::scratch::Scratch;
 use super::tiles::{Place, TileKind, Tiles};
@@ -41,7 +42,8 @@ pub struct Marker<'s, 'm> {
     /// The heap.
     pub tiles: Tiles<'s>,
     mappings: &'m Mappings<'m>,
-    foreign: &'m mut [Foreign],
+    /// Foreign memory; a range that was read is empty.
+    pub foreign: &'m mut [Foreign],
     /// Range that holds all foreign memory not reached yet.
     foreign_low: usize,
     foreign_bytes: usize,
@@ -52,6 +54,10 @@ pub struct Marker<'s, 'm> {
     waiting: usize,
     reading: Reading,
     extent: usize,
+    /// What is read now, for [`Parents`].
+    source: u32,
+    /// Who was seen to hold each block, if anybody asks.
+    pub parents: Option<Parents<'s>>,
     /// Bytes read.
     pub bytes_read: u64,
 }
@@ -70,11 +76,12 @@ struct Pipeline {
 #[derive(Clone, Copy)]
 struct Found {
     place: Place,
+    source: u32,
     inside: usize,
 }
 
 const PIPELINE: usize = 16;
-const NOBODY: Found = Found { place: Place { head: u32::MAX, slot: 0 }, inside: 0 };
+const NOBODY: Found = Found { place: Place { head: u32::MAX, slot: 0 }, source: 0, inside: 0 };
 
 impl<'s, 'm> Marker<'s, 'm> {
     /// A marker that has found nothing yet.
@@ -99,6 +106,8 @@ impl<'s, 'm> Marker<'s, 'm> {
             waiting: 0,
             reading,
             extent: Window::extent(),
+            source: Parents::NOBODY,
+            parents: None,
             bytes_read: 0,
         };
         marker.bound_foreign();
@@ -116,11 +125,12 @@ impl<'s, 'm> Marker<'s, 'm> {
 
     /// Flood 1: all that `roots` lead to.
     pub fn flood_reachable(&mut self, roots: impl Iterator<Item = Root>) {
-        for root in roots {
+        for (index, root) in roots.enumerate() {
+            self.source = Parents::ROOT | index as u32;
             if root.kind == RootKind::Pinned {
                 let offset = root.start.wrapping_sub(self.tiles.base);
                 if let Some((place, _)) = self.tiles.locate(offset) {
-                    self.mark(place);
+                    self.mark(place, self.source);
                 }
             } else {
                 self.read_range::<true>(root.start, root.end);
@@ -174,6 +184,7 @@ impl<'s, 'm> Marker<'s, 'm> {
                 // Read: an empty range that no address lies in.
                 foreign.end = start;
                 any = true;
+                self.source = Parents::FOREIGN | index as u32;
                 self.read_range::<REACHED>(start, end);
             }
         }
@@ -198,7 +209,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             for slot in 0..u32::from(tile.slots) {
                 let place = Place { head: tile.head, slot };
                 if self.tiles.block(place).record.state() == crate::ledger::State::Ignored {
-                    self.mark(place);
+                    self.mark(place, Parents::NOBODY);
                 }
             }
         }
@@ -206,11 +217,14 @@ impl<'s, 'm> Marker<'s, 'm> {
 
     /// Marks a live block that is not marked yet, and puts it on the list.
     #[inline(always)]
-    fn mark(&mut self, place: Place) {
-        let (group, bit) = self.tiles.bit(place);
-        let group = &mut self.tiles.groups[group];
+    fn mark(&mut self, place: Place, source: u32) {
+        let (number, bit) = self.tiles.bit(place);
+        let group = &mut self.tiles.groups[number];
         if group.live & !group.mark & bit != 0 {
             group.mark |= bit;
+            if let Some(parents) = &mut self.parents {
+                parents.set(number, group.live, bit, source);
+            }
             self.enqueue(place.head);
         }
     }
@@ -257,6 +271,10 @@ impl<'s, 'm> Marker<'s, 'm> {
                     let next = Place { head, slot: (part * 64) as u32 + bits.trailing_zeros() };
                     prefetch(self.tiles.address(next));
                     prefetch(self.tiles.address(next) + 64);
+                }
+                if let Some(parents) = &self.parents {
+                    let state = self.tiles.groups[group];
+                    self.source = parents.number(group, state.live, 1 << (slot % 64));
                 }
                 let block = self.tiles.block(Place { head, slot });
                 if tile.kind == TileKind::Span {
@@ -341,7 +359,10 @@ impl<'s, 'm> Marker<'s, 'm> {
         prefetch(&raw const self.tiles.groups[group] as usize);
         let slot = pipeline.next % PIPELINE;
         pipeline.next = pipeline.next.wrapping_add(1);
-        let due = core::mem::replace(&mut pipeline.places[slot], Found { place, inside });
+        let due = core::mem::replace(
+            &mut pipeline.places[slot],
+            Found { place, source: self.source, inside },
+        );
         self.settle::<STARTS>(due);
     }
 
@@ -357,7 +378,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             return;
         }
         if found.inside == 0 {
-            self.mark(found.place);
+            self.mark(found.place, found.source);
         } else {
             self.settle_inside::<STARTS>(found);
         }
@@ -380,7 +401,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             || self.reading.heuristics
                 && heuristics::counts_as_start(&block, found.inside, self.mappings)
         {
-            self.mark(found.place);
+            self.mark(found.place, found.source);
         } else {
             self.tiles.groups[group].extra |= bit;
         }
@@ -392,7 +413,9 @@ impl<'s, 'm> Marker<'s, 'm> {
         let Some(foreign) = after.checked_sub(1).and_then(|i| self.foreign.get_mut(i)) else {
             return;
         };
-        if address < foreign.end && !foreign.is_reached {
+        // A pointer to its start alone may be anything that was mapped for a
+        // while; pointers inside are what an allocator gives out.
+        if foreign.start < address && address < foreign.end {
             foreign.is_reached = true;
         }
     }

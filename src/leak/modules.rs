@@ -4,6 +4,8 @@
 //! Read before any thread is held, because the loader takes a lock for it.
 
 use super::scratch::{Scratch, Table, Zeroed};
+use crate::platform::linux::own;
+use crate::units::{OS_PAGE, align_down, align_up};
 use core::ffi::{c_int, c_void};
 
 /// A writable segment: initialised data and bss of a module.
@@ -103,8 +105,14 @@ extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) 
         });
     for header in headers {
         let (start, end) = range(header);
-        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 && !is_ours {
-            modules.segments.push(Segment { start, end });
+        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
+            if is_ours {
+                // Its bss looks like anybody's anonymous memory.
+                let start = align_down(start, OS_PAGE);
+                own::note(start, align_up(end, OS_PAGE) - start);
+            } else {
+                modules.segments.push(Segment { start, end });
+            }
         } else if header.p_type == libc::PT_TLS {
             let (module, bytes) = (info.dlpi_tls_modid, header.p_memsz as usize);
             modules.thread_locals.push(ThreadLocal { module, bytes });

@@ -63,6 +63,8 @@ pub struct LeakOptions<'a> {
     pub roots: RootKinds,
     /// Whether reachable blocks become records too.
     pub show_reachable: bool,
+    /// Whether records of reachable blocks say who holds the first.
+    pub holders: bool,
     /// Whether pointers into a block by a common idiom hold it.
     pub heuristics: bool,
     /// Bytes from one candidate word to the next: 8 or 4.
@@ -91,6 +93,7 @@ impl LeakOptions<'_> {
         quiet: false,
         roots: RootKinds::ALL,
         show_reachable: false,
+        holders: false,
         heuristics: true,
         step: 8,
         pointer_mask: usize::MAX,

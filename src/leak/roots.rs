@@ -22,8 +22,9 @@ use super::handshake::{Answer, Handshake};
 use super::mappings::{Mapping, Mappings, Use};
 use super::modules::Modules;
 use super::registers::{RED_ZONE, Registers};
-use super::scratch::{Scratch, Table, Zeroed, without_own};
+use super::scratch::{Scratch, Table, Zeroed};
 use crate::memory::Window;
+use crate::platform::linux::own;
 
 /// What a root is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +45,8 @@ pub enum RootKind {
     Pinned,
     /// What the kernel holds for the program: event data, timers.
     Kernel,
+    /// Anonymous memory of others, itself reachable. No root of its own.
+    Foreign,
 }
 
 /// A set of kinds of roots.
@@ -290,7 +293,7 @@ impl<'s> Roots<'s> {
             }
             let Some(block) = control_block::at_top_of(mappings, mapping) else {
                 // The kernel merges neighbours, so ours may be a part of it.
-                without_own(mapping.start, mapping.end, |start, end| {
+                own::without(mapping.start, mapping.end, |start, end| {
                     self.foreign.push(Foreign { start, end, is_reached: false });
                 });
                 continue;

@@ -6,57 +6,11 @@
 //! Invariant: pieces never overlap and are zeroed; they live as long as the
 //! scratch they were taken from.
 
+use crate::platform::linux::own;
 use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
 use crate::units::{OS_PAGE, align_up};
 use core::cell::Cell;
-use core::sync::atomic::{
-    AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
-
-/// The mappings that leak checks made, so that none of them is taken for the
-/// program's memory.
-static OWN: [[AtomicUsize; 2]; 64] = [const { [AtomicUsize::new(0), AtomicUsize::new(0)] }; 64];
-
-/// Notes a mapping as the leak check's own.
-pub fn note_own(start: usize, bytes: usize) {
-    for [first, end] in &OWN {
-        if first.compare_exchange(0, start, AcqRel, Relaxed).is_ok() {
-            end.store(start + bytes, Release);
-            return;
-        }
-    }
-}
-
-fn forget_own(start: usize) {
-    for [first, end] in &OWN {
-        if first.load(Acquire) == start {
-            end.store(0, Release);
-            first.store(0, Release);
-            return;
-        }
-    }
-}
-
-/// Calls `visit` with the parts of `start..end` that are not our own.
-pub fn without_own(start: usize, end: usize, mut visit: impl FnMut(usize, usize)) {
-    let mut from = start;
-    while from < end {
-        // Our first mapping that ends behind `from`.
-        let mut next = (end, end);
-        for [first, last] in &OWN {
-            let (first, last) = (first.load(Acquire), last.load(Acquire));
-            if first != 0 && last > from && first < next.0 {
-                next = (first, last);
-            }
-        }
-        if from < next.0 {
-            visit(from, next.0);
-        }
-        from = next.1.max(from + 1);
-    }
-}
 
 /// Values for which all-zero bytes are valid.
 ///
@@ -82,7 +36,6 @@ impl Scratch {
     pub fn new(bytes: usize) -> Result<Scratch, OsError> {
         let bytes = align_up(bytes.max(1), OS_PAGE);
         let start = Host::map(bytes)?.as_ptr() as usize;
-        note_own(start, bytes);
         Ok(Scratch { start, bytes, used: Cell::new(0) })
     }
 
@@ -93,7 +46,7 @@ impl Scratch {
         let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
         // SAFETY: a fresh anonymous mapping touches nothing that exists.
         let start = unsafe { call(libc::SYS_mmap, [0, bytes, access, flags, usize::MAX, 0])? };
-        note_own(start, bytes);
+        own::note(start, bytes);
         Ok(Scratch { start, bytes, used: Cell::new(0) })
     }
 
@@ -122,7 +75,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        forget_own(self.start);
+        own::forget(self.start);
         // SAFETY: the mapping is ours and the pieces borrowed `self`.
         let _ = unsafe { Host::unmap(self.start, self.bytes) };
     }
@@ -172,22 +125,6 @@ impl<'s, T: Zeroed + Copy> Table<'s, T> {
 mod tests {
     extern crate std;
     use super::*;
-
-    #[test]
-    fn own_mappings_are_cut_out_of_what_the_kernel_merged() {
-        let scratch = Scratch::new(3 * OS_PAGE).unwrap();
-        let (start, end) = scratch.range();
-        let parts = |from, to| {
-            let mut parts = std::vec::Vec::new();
-            without_own(from, to, |from, to| parts.push((from, to)));
-            parts
-        };
-        assert_eq!(parts(start, end), []);
-        let around = parts(start - OS_PAGE, end + OS_PAGE);
-        assert!(around.iter().all(|&(from, to)| to <= start || from >= end));
-        drop(scratch);
-        assert!(parts(start, end).iter().all(|&(from, to)| from >= start && to <= end));
-    }
 
     #[test]
     fn a_full_table_counts_what_it_drops() {

@@ -3,6 +3,7 @@
 //! Invariant: a site that finds no room is counted in `dropped`, and its
 //! blocks are in the totals all the same.
 
+use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::Block;
 use crate::ledger::epoch;
@@ -57,6 +58,22 @@ impl BlockSummary {
     }
 }
 
+/// Who holds a reachable block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldBy {
+    /// What the chain begins with.
+    pub root: RootKind,
+    /// The word there that holds the first block of the chain; 0 = not found
+    /// again.
+    pub word: usize,
+    /// The kernel id of the thread that the root belongs to; 0 = none.
+    pub task: u32,
+    /// Blocks between the root and the block; 0 = the root holds it itself.
+    pub steps: u32,
+    /// The block that holds it, if there is one.
+    pub holder: Option<BlockSummary>,
+}
+
 /// Blocks of one kind from one call stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeakGroup {
@@ -77,6 +94,8 @@ pub struct LeakGroup {
     pub holds: Count,
     /// For indirect leaks: the lost block that holds the first.
     pub parent: Option<BlockSummary>,
+    /// For reachable blocks, if asked for: who holds the first.
+    pub held_by: Option<HeldBy>,
 }
 
 #[derive(Clone, Copy)]
@@ -151,6 +170,7 @@ impl<'s> Sites<'s> {
                 first: BlockSummary::of(block),
                 holds: Count::default(),
                 parent: parent.as_ref().map(BlockSummary::of),
+                held_by: None,
             };
             self.order[self.header[0].used] = at as u32;
             self.header[0].used += 1;
@@ -175,6 +195,14 @@ impl<'s> Sites<'s> {
                 found if found == key => return Some(at),
                 _ => at = (at + 1) & mask,
             }
+        }
+    }
+
+    /// Each site, in the order of its first block.
+    pub fn for_each_mut(&mut self, mut visit: impl FnMut(&mut LeakGroup)) {
+        let used = self.header.first().map_or(0, |header| header.used);
+        for &at in &self.order[..used] {
+            visit(&mut self.table[at as usize].group);
         }
     }
 

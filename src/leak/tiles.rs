@@ -250,6 +250,17 @@ impl<'s> Tiles<'s> {
         Block { address: self.address(place), size, record }
     }
 
+    /// The head tile whose groups include `group`.
+    pub fn tile_of_group(&self, group: usize) -> Option<usize> {
+        // Heads' first groups ascend with their index.
+        self.tiles.iter().enumerate().position(|(index, tile)| {
+            let first = tile.groups as usize;
+            tile.kind != TileKind::None
+                && tile.head as usize == index
+                && (first..first + usize::from(tile.slots).div_ceil(64)).contains(&group)
+        })
+    }
+
     /// Calls `visit` with each place whose bit `choose` has in its group.
     pub fn for_each(&self, choose: impl Fn(&Group) -> u64, mut visit: impl FnMut(Place)) {
         for (index, tile) in self.tiles.iter().enumerate() {

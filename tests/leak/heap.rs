@@ -105,12 +105,28 @@ impl Turn {
         let mut groups = Vec::with_capacity(64);
         let summary = check(&Locks, &caller, options, &mut |leaks, _| {
             leaks.iter().for_each(|group| {
-                // Addresses in our own memory would hold the blocks from now on.
-                let mut group = *group;
-                group.first.address ^= VEIL;
-                if let Some(parent) = &mut group.parent {
+                // Addresses in our own memory would hold the blocks from now on;
+                // so would what lies in the unused bytes of a copied `None`.
+                let mut copy: LeakGroup = unsafe { std::mem::zeroed() };
+                copy.kind = group.kind;
+                copy.is_foreign = group.is_foreign;
+                copy.family = group.family;
+                copy.stack = group.stack;
+                copy.count = group.count;
+                copy.first = group.first;
+                copy.first.address ^= VEIL;
+                copy.holds = group.holds;
+                if let Some(mut parent) = group.parent {
                     parent.address ^= VEIL;
+                    copy.parent = Some(parent);
                 }
+                if let Some(mut held) = group.held_by {
+                    if let Some(holder) = &mut held.holder {
+                        holder.address ^= VEIL;
+                    }
+                    copy.held_by = Some(held);
+                }
+                let group = copy;
                 groups.push(group);
             })
         });

@@ -6,7 +6,7 @@ mod live;
 mod roots;
 
 use heap::{Hidden, Turn, record_of};
-use heapwarden::leak::{LeakOptions, Outcome, annotations};
+use heapwarden::leak::{LeakOptions, Outcome, RootKind, annotations};
 use heapwarden::ledger::{Record, State};
 use heapwarden::units::{Family, LeakKind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -232,4 +232,24 @@ fn a_long_lost_list_has_one_leader() {
     let found = turn.check();
     assert_eq!(found.counts(), (1, 49_999, 0));
     assert!(blocks[49_999].is(found.groups[0].first.address));
+}
+
+#[test]
+fn a_reachable_block_tells_who_holds_it() {
+    let turn = Turn::begin();
+    let blocks: Vec<Hidden> = (0..40).map(|_| turn.block(64)).collect();
+    for pair in blocks.windows(2) {
+        pair[0].link(8, pair[1]);
+    }
+    blocks[0].hold(&GLOBAL, |at| at);
+    let asked = LeakOptions { show_reachable: true, holders: true, ..LeakOptions::DEFAULT };
+    let found = turn.check_with(&asked);
+    GLOBAL.store(0, Relaxed);
+    let group = &found.groups[0];
+    assert_eq!((group.kind, group.count.blocks), (LeakKind::Reachable, 40));
+    let held = group.held_by.unwrap();
+    assert_eq!((held.root, held.word), (RootKind::Global, &raw const GLOBAL as usize));
+    // The group's first block is the chain's first: no epochs, so no order.
+    assert!(blocks[0].is(group.first.address));
+    assert_eq!((held.steps, held.holder), (0, None));
 }

@@ -22,6 +22,7 @@ pub(super) fn map(bytes: usize) -> Result<NonNull<u8>, OsError> {
             [0, bytes, protection(Access::ReadWrite), ANONYMOUS as usize, usize::MAX, 0],
         )?
     };
+    super::own::note(address, bytes);
     NonNull::new(address as *mut u8).ok_or(OsError(libc::ENOMEM))
 }
 
@@ -52,6 +53,7 @@ pub(super) unsafe fn decommit(address: usize, bytes: usize) -> Result<(), OsErro
 }
 
 pub(super) unsafe fn unmap(address: usize, bytes: usize) -> Result<(), OsError> {
+    super::own::forget(address);
     // SAFETY: the range is the caller's (contract of `Platform::unmap`).
     unsafe { call(libc::SYS_munmap, [address, bytes, 0, 0, 0, 0]) }.map(drop)
 }

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod maps;
 mod memory;
 pub mod output;
+pub mod own;
 pub mod process;
 pub mod shared;
 pub mod syscall;
