@@ -164,7 +164,7 @@ shim! {
 
 unsafe extern "C" fn delete<const FAMILY: u8>(pointer: usize, sp: usize, fp: usize) {
     let entry = Entry { sp, fp };
-    if pointer != 0 && !heap::try_free::<FAMILY>(pointer, entry) {
+    if pointer != 0 && !heap::try_free::<FAMILY>(pointer, heap::ANY_SIZE, entry) {
         release(pointer, Family::from_bits(FAMILY), entry);
     }
 }
@@ -176,11 +176,9 @@ unsafe extern "C" fn delete_sized<const FAMILY: u8>(
     fp: usize,
 ) {
     let entry = Entry { sp, fp };
-    if pointer != 0 {
+    if pointer != 0 && !heap::try_free::<FAMILY>(pointer, size, entry) {
         super::violations::check_sized_delete(pointer, size, entry);
-        if !heap::try_free::<FAMILY>(pointer, entry) {
-            release(pointer, Family::from_bits(FAMILY), entry);
-        }
+        release(pointer, Family::from_bits(FAMILY), entry);
     }
 }
 

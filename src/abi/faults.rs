@@ -58,15 +58,13 @@ struct Explanation {
 
 /// Reports the fault if it is ours; whether the process is to die of it now,
 /// without asking the program's handler.
-pub(super) fn explain(
-    signal: i32,
-    info: &libc::siginfo_t,
-    context: &libc::ucontext_t,
-) -> bool {
+pub(super) fn explain(signal: i32, info: &libc::siginfo_t, context: &libc::ucontext_t) -> bool {
     let found = match info.si_code {
         SI_KERNEL => from_instruction(context),
         // SAFETY: faults carry an address (sigaction(2)).
-        code if code > 0 && signal == libc::SIGSEGV => from_guard(unsafe { info.si_addr() } as usize),
+        code if code > 0 && signal == libc::SIGSEGV => {
+            from_guard(unsafe { info.si_addr() } as usize)
+        }
         _ => None,
     };
     let Some(found) = found else { return false };
@@ -166,9 +164,22 @@ fn from_guard(address: usize) -> Option<Explanation> {
 fn from_instruction(context: &libc::ucontext_t) -> Option<Explanation> {
     let saved = &context.uc_mcontext.gregs;
     let order = [
-        libc::REG_RAX, libc::REG_RCX, libc::REG_RDX, libc::REG_RBX, libc::REG_RSP, libc::REG_RBP,
-        libc::REG_RSI, libc::REG_RDI, libc::REG_R8, libc::REG_R9, libc::REG_R10, libc::REG_R11,
-        libc::REG_R12, libc::REG_R13, libc::REG_R14, libc::REG_R15,
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
     ];
     let registers: Registers = order.map(|number| saved[number as usize] as u64);
     let pc = saved[libc::REG_RIP as usize] as usize;
@@ -178,7 +189,9 @@ fn from_instruction(context: &libc::ucontext_t) -> Option<Explanation> {
     let code = unsafe { core::slice::from_raw_parts(pc as *const u8, length) };
     match instruction::operand(code, &registers)? {
         Operand::JumpTo(word) => from_word(word),
-        Operand::String(source, destination) => from_word(source).or_else(|| from_word(destination)),
+        Operand::String(source, destination) => {
+            from_word(source).or_else(|| from_word(destination))
+        }
         Operand::Return(place) => from_word(read(place)?),
         Operand::Memory { address, jumps: true, .. } if is_canonical(address) => {
             from_word(read(address)?)

@@ -87,7 +87,13 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
                     0x38 | 0x3a => {
                         bytes.next()?;
                     }
-                    0x05 | 0x0b | 0x30..=0x37 | 0x77 | 0x80..=0x8f | 0xa0..=0xa2 | 0xa8..=0xaa
+                    0x05
+                    | 0x0b
+                    | 0x30..=0x37
+                    | 0x77
+                    | 0x80..=0x8f
+                    | 0xa0..=0xa2
+                    | 0xa8..=0xaa
                     | 0xc8..=0xcf => has_modrm = false,
                     _ => {}
                 }
@@ -143,8 +149,20 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
 fn one_byte_has_modrm(opcode: u8) -> bool {
     match opcode {
         0x00..=0x3f => opcode & 7 < 4,
-        0x63 | 0x69 | 0x6b | 0x80..=0x8f | 0xc0 | 0xc1 | 0xc6 | 0xc7 | 0xd0..=0xd3
-        | 0xd8..=0xdf | 0xf6 | 0xf7 | 0xfe | 0xff => true,
+        0x63
+        | 0x69
+        | 0x6b
+        | 0x80..=0x8f
+        | 0xc0
+        | 0xc1
+        | 0xc6
+        | 0xc7
+        | 0xd0..=0xd3
+        | 0xd8..=0xdf
+        | 0xf6
+        | 0xf7
+        | 0xfe
+        | 0xff => true,
         _ => false,
     }
 }

@@ -88,7 +88,7 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
         return allocate(&request, Call::Realloc(size), entry);
     }
     if size == 0 {
-        if !heap::try_free::<MALLOC>(pointer, entry) {
+        if !heap::try_free::<MALLOC>(pointer, heap::ANY_SIZE, entry) {
             release(pointer, Family::Malloc, entry);
         }
         return null_mut();
@@ -104,7 +104,7 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
 
 unsafe extern "C" fn free(pointer: usize, sp: usize, fp: usize) {
     let entry = Entry { sp, fp };
-    if pointer != 0 && !heap::try_free::<MALLOC>(pointer, entry) {
+    if pointer != 0 && !heap::try_free::<MALLOC>(pointer, heap::ANY_SIZE, entry) {
         release(pointer, Family::Malloc, entry);
     }
 }

@@ -26,9 +26,8 @@ pub(super) fn family_of_callee(stack: StackId) -> Option<Family> {
     let after = code.address as *const u8;
     // SAFETY: the thread returns to this address when free is done, so the
     // code before it, which called, is there to be read.
-    let (opcode, distance) = unsafe {
-        (after.sub(5).read(), after.sub(4).cast::<i32>().read_unaligned())
-    };
+    let (opcode, distance) =
+        unsafe { (after.sub(5).read(), after.sub(4).cast::<i32>().read_unaligned()) };
     if opcode != CALL {
         return None;
     }
@@ -75,8 +74,7 @@ fn family_of_name(name: &[u8]) -> Option<Family> {
 
 /// Whether a block of one family may be freed by the other's function.
 pub(super) fn fit(made: Family, used: Family) -> bool {
-    made.deallocator() == used.deallocator()
-        && is_aligned_new(made) == is_aligned_new(used)
+    made.deallocator() == used.deallocator() && is_aligned_new(made) == is_aligned_new(used)
 }
 
 fn is_aligned_new(family: Family) -> bool {

@@ -129,9 +129,7 @@ pub unsafe extern "C" fn heapwarden_describe(
     let Found::Inside(found, _) = heap::locate(address as usize) else { return 0 };
     if !block.is_null() {
         // SAFETY: the caller passes room for one block.
-        unsafe {
-            block.write(heapwarden_block_t { freed_by: found.freed().0.0, ..facts(&found) })
-        };
+        unsafe { block.write(heapwarden_block_t { freed_by: found.freed().0.0, ..facts(&found) }) };
     }
     1
 }

@@ -22,17 +22,12 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-type Sigaction =
-    unsafe extern "C" fn(i32, *const libc::sigaction, *mut libc::sigaction) -> i32;
+type Sigaction = unsafe extern "C" fn(i32, *const libc::sigaction, *mut libc::sigaction) -> i32;
 type Signal = unsafe extern "C" fn(i32, usize) -> usize;
 
 unsafe extern "C" {
     /// libc's own, under the names that nobody replaces.
-    fn __sigaction(
-        signal: i32,
-        new: *const libc::sigaction,
-        old: *mut libc::sigaction,
-    ) -> i32;
+    fn __sigaction(signal: i32, new: *const libc::sigaction, old: *mut libc::sigaction) -> i32;
     fn ssignal(signal: i32, handler: usize) -> usize;
 }
 

@@ -13,7 +13,10 @@ pub(super) fn describe(text: &mut Text<'_>, violation: &Violation, block: Option
     let _ = match violation.kind {
         ViolationKind::Overflow => {
             let past = into - size;
-            write!(text, "{changed} guard byte(s) changed, the first {past} past the end of the block")
+            write!(
+                text,
+                "{changed} guard byte(s) changed, the first {past} past the end of the block"
+            )
         }
         ViolationKind::Underflow => {
             let before = violation.block - violation.address;

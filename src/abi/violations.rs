@@ -32,9 +32,7 @@ pub(super) fn on_violation(violation: &Violation) {
     let mut buffer = [0; 512];
     let mut message = Text::new(&mut buffer);
     let grave = match violation.kind {
-        ViolationKind::WildFree | ViolationKind::InteriorFree => {
-            heap::tombstone(violation.address)
-        }
+        ViolationKind::WildFree | ViolationKind::InteriorFree => heap::tombstone(violation.address),
         _ => None,
     };
     if let Some(grave) = grave {

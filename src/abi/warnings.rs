@@ -171,7 +171,8 @@ pub(super) fn warn(kind: WarningKind, call: Call, entry: Entry) {
     let caller = unsafe { (entry.sp as *const usize).read_volatile() };
     let key = caller << 2 | number(kind);
     for step in 0..SITES {
-        let site = &TABLE[(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).wrapping_add(step) % SITES];
+        let site =
+            &TABLE[(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).wrapping_add(step) % SITES];
         let claimed = match site.key.load(Relaxed) {
             0 => site.key.compare_exchange(0, key, AcqRel, Acquire),
             other => Err(other),

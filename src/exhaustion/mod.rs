@@ -22,4 +22,6 @@ mod watch;
 pub use holders::{Holders, Site, TOP};
 pub use limit::{Limit, LimitSource};
 pub use picture_file::PictureFile;
-pub use watch::{Handler, Level, Picture, Setup, configure, set_handler, set_limit, was_refused_by_system};
+pub use watch::{
+    Handler, Level, Picture, Setup, configure, set_handler, set_limit, was_refused_by_system,
+};

@@ -275,7 +275,38 @@ pub unsafe fn first_guard_difference(
     pattern: Pattern,
 ) -> Option<(usize, usize)> {
     // SAFETY: the caller's promise.
-    unsafe { count(start, from..to, pattern) }
+    unsafe {
+        if holds(start + from, start + to, pattern) {
+            return None;
+        }
+        count(start, from..to, pattern)
+    }
+}
+
+/// Whether every byte of `[from, to)` is the pattern's: by whole words, and by
+/// a word that overlaps at each end.
+///
+/// # Safety
+/// Those bytes are readable.
+#[inline]
+unsafe fn holds(from: usize, to: usize, pattern: Pattern) -> bool {
+    if to - from < 8 {
+        // SAFETY: the caller's promise.
+        return (from..to)
+            .all(|at| unsafe { (at as *const u8).read_volatile() } == pattern.byte(at));
+    }
+    let (first, last) = (from, to - 8);
+    // SAFETY: at least 8 bytes, and aligned words between them.
+    unsafe {
+        let mut difference = ((first as *const u64).read_unaligned() ^ pattern.seen_from(first))
+            | ((last as *const u64).read_unaligned() ^ pattern.seen_from(last));
+        let mut at = (from + 7) & !7;
+        while at < last {
+            difference |= (at as *const u64).read() ^ pattern.0;
+            at += 8;
+        }
+        difference == 0
+    }
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
 //! Allocation: the fast path, and the general one behind it.
 
 use super::central::{self, Entered};
-use super::settings::{FILL_BYTE, mode};
+use super::settings::{FILL_BYTE, GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
 use super::{check, crime, guard_page, judge, pressure, refill, span};
 use crate::guard::{self, Pattern, Tier};
@@ -35,9 +35,16 @@ pub fn try_allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
         // SAFETY: the thread's heap, alive while the thread is; the gate says
         // that nobody is inside it.
         unsafe {
-            if (*heap).gate() == 0 {
+            let gate = (*heap).gate();
+            if gate == 0 {
                 (*heap).enter();
-                let start = take_small(&mut *heap, size, FAMILY, entry);
+                let start = take_small::<true>(&mut *heap, size, FAMILY, entry);
+                (*heap).leave();
+                return start as *mut u8;
+            }
+            if gate == GATE_UNPOISONED {
+                (*heap).enter();
+                let start = take_small::<false>(&mut *heap, size, FAMILY, entry);
                 (*heap).leave();
                 return start as *mut u8;
             }
@@ -52,7 +59,12 @@ pub fn try_allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
 /// # Safety
 /// The calling thread is inside `heap`.
 #[inline(always)]
-unsafe fn take_small(heap: &mut ThreadHeap, size: usize, family: u8, entry: Entry) -> usize {
+unsafe fn take_small<const POISONED: bool>(
+    heap: &mut ThreadHeap,
+    size: usize,
+    family: u8,
+    entry: Entry,
+) -> usize {
     let class = SizeClass::small(size);
     let slab = heap.bins[class.0 as usize];
     // SAFETY: a bin's slab is this heap's (or the empty one): its first line
@@ -65,7 +77,9 @@ unsafe fn take_small(heap: &mut ThreadHeap, size: usize, family: u8, entry: Entr
         let slot = (*slab).slot as usize;
         let start = (*slab).first + index as usize * slot;
         let pattern = Pattern::of_slot((*slab).pattern, start);
-        if !guard::verify(start, slot, pattern, Tier::Whole) {
+        if !POISONED {
+            arm(start + size, start + slot, pattern);
+        } else if !guard::verify(start, slot, pattern, Tier::Whole) {
             return 0;
         }
         let record = (*slab).records.add(index as usize);
@@ -215,13 +229,14 @@ fn needs_guard(heap: &ThreadHeap, slot: usize) -> bool {
 /// # Safety
 /// Those bytes are the caller's slot, and `to` is a multiple of 8.
 pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
-    let mut at = from;
     // SAFETY: every byte lies in `[from, to)`.
     unsafe {
-        while at & 7 != 0 {
-            (at as *mut u8).write(pattern.byte(at));
-            at += 1;
+        if to - from >= 8 {
+            (from as *mut u64).write_unaligned(pattern.seen_from(from));
+        } else {
+            (from..to).for_each(|at| (at as *mut u8).write(pattern.byte(at)));
         }
+        let mut at = (from + 7) & !7;
         while at < to {
             (at as *mut u64).write(pattern.0);
             at += 8;

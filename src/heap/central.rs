@@ -42,6 +42,10 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU64 = AtomicU64::new(0);
+/// When free memory decayed last, in ticks.
+static DECAYED: AtomicU64 = AtomicU64::new(0);
+/// Ticks from one decay to the next: about a second.
+const DECAY_TICKS: u64 = 3_000_000_000;
 /// The signals that were blocked before the fork under way.
 static FORK_SIGNALS: AtomicU64 = AtomicU64::new(0);
 static HEAP_COUNT: AtomicU32 = AtomicU32::new(0);
@@ -304,6 +308,13 @@ fn renew_epoch(heap: &mut ThreadHeap) {
         SEQUENCE.fetch_add(made - heap.epoch_sequence, Relaxed) + made - heap.epoch_sequence;
     heap.epoch_sequence = made;
     heap.epoch_ticks = ticks();
+    let last = DECAYED.load(Relaxed);
+    if heap.epoch_ticks.wrapping_sub(last) > DECAY_TICKS
+        && DECAYED.compare_exchange(last, heap.epoch_ticks, Relaxed, Relaxed).is_ok()
+        && let Some(mut central) = CENTRAL.try_lock()
+    {
+        central.runs.decay();
+    }
     if ledger::sweep_needed() {
         sweep_epochs();
     }

@@ -5,8 +5,8 @@
 //! there the second time.
 
 use super::allocate::tier_of;
-use super::judge::{self, Block, Found};
 use super::central::Entered;
+use super::judge::{self, Block, Found};
 use super::settings::{self, Watcher, mode};
 use super::{crime, span};
 use crate::guard::{self, Pattern};
@@ -86,7 +86,9 @@ pub(super) fn mend(block: &Block) {
     } else if !block.is_span() && reread(block) == block.record {
         let pattern = Pattern::at(block.start - Window::base());
         // SAFETY: a slot that is not the program's.
-        unsafe { guard::fill(block.start, block.slot, pattern, tier_of(settings::modes(), block.slot)) };
+        unsafe {
+            guard::fill(block.start, block.slot, pattern, tier_of(settings::modes(), block.slot))
+        };
     }
 }
 
@@ -140,8 +142,7 @@ fn poison_whole(block: &Block) -> bool {
             return guard::verify(block.start, span::covered(&*block.granule), pattern, tier);
         }
         guard::verify(block.start, block.slot, pattern, tier_of(modes, block.slot))
-            && (block.record.state() != State::Held
-                || crime::end_holds(block.start, block.size))
+            && (block.record.state() != State::Held || crime::end_holds(block.start, block.size))
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::allocate::arm;
 use super::judge::{self, Block, Found};
-use super::{check, guard_page, span};
 use super::settings::mode;
+use super::{check, guard_page, span};
 use crate::guard::{self, EDGE, GUARD_BYTES, Pattern, Tier, Violation, ViolationKind};
 use crate::memory::Window;
 use crate::units::{Family, StackId, align_down, align_up};
@@ -127,8 +127,7 @@ pub(super) unsafe fn check_end(start: usize, size: usize, modes: u8, finder: Sta
         }
         let (from, to) = end_of(start, size);
         let pattern = Pattern::at(start - Window::base());
-        if let Some((address, changed)) =
-            guard::first_guard_difference(from, 0, to - from, pattern)
+        if let Some((address, changed)) = guard::first_guard_difference(from, 0, to - from, pattern)
         {
             tell_write(start, address, changed, finder);
         }
@@ -264,9 +263,8 @@ pub(super) fn check_guards(block: &Block, stack: StackId) -> bool {
     }
     // What ran over this block from an earlier one was named and mended above.
     // SAFETY: as above.
-    let behind = behind.and_then(|_| unsafe {
-        guard::first_guard_difference(from, 0, to - from, guards.pattern)
-    });
+    let behind = behind
+        .and_then(|_| unsafe { guard::first_guard_difference(from, 0, to - from, guards.pattern) });
     if let Some((address, changed)) = behind {
         match underflow_behind(block, address) {
             Some(next) => tell(ViolationKind::Underflow, &next, next.start - 1, changed, stack),

@@ -6,7 +6,7 @@
 
 use super::allocate::{arm, tier_of};
 use super::central::{self, Entered};
-use super::settings::mode;
+use super::settings::{GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
 use super::{check, crime, judge, refill, span};
 use crate::guard::{self, Pattern, Tier, Violation, ViolationKind};
@@ -24,19 +24,29 @@ const LARGEST_RING: usize = 1 << 18;
 /// Blocks that leave the quarantine at a time.
 const BATCH: usize = 16;
 
+/// Stands for a size that the caller of free does not tell.
+pub const ANY_SIZE: usize = usize::MAX;
+
 /// The fast path: frees the block at `pointer` by the function of the family
-/// with number `FAMILY`, if it is one and all is well; else it changes nothing
-/// and [`general`] must be called.
+/// with number `FAMILY`, if it is one, has `size` bytes (or [`ANY_SIZE`]) and
+/// all is well; else it changes nothing and [`general`] must be called.
 #[inline(always)]
-pub fn try_free<const FAMILY: u8>(pointer: usize, entry: Entry) -> bool {
+pub fn try_free<const FAMILY: u8>(pointer: usize, size: usize, entry: Entry) -> bool {
     let heap = current();
     let offset = pointer.wrapping_sub(Window::base());
     if !heap.is_null() && offset < Window::extent() {
         // SAFETY: the thread's own heap; the gate says nobody is inside.
         unsafe {
-            if (*heap).gate() == 0 {
+            let gate = (*heap).gate();
+            if gate == 0 {
                 (*heap).enter();
-                let done = retire(&mut *heap, pointer, offset, FAMILY, entry);
+                let done = retire::<FAMILY, true>(&mut *heap, pointer, size, entry);
+                (*heap).leave();
+                return done;
+            }
+            if gate == GATE_UNPOISONED {
+                (*heap).enter();
+                let done = retire::<FAMILY, false>(&mut *heap, pointer, size, entry);
                 (*heap).leave();
                 return done;
             }
@@ -48,47 +58,58 @@ pub fn try_free<const FAMILY: u8>(pointer: usize, entry: Entry) -> bool {
 /// Retires the block if it is one and all is well; changes nothing otherwise.
 ///
 /// # Safety
-/// The calling thread is inside `heap`; `offset` is below the extent.
+/// The calling thread is inside `heap`; `pointer` is below the extent.
 #[inline(always)]
-unsafe fn retire(
+unsafe fn retire<const FAMILY: u8, const POISONED: bool>(
     heap: &mut ThreadHeap,
     pointer: usize,
-    offset: usize,
-    family: u8,
+    expected: usize,
     entry: Entry,
 ) -> bool {
+    // What free frees comes from malloc or from the aligned family.
+    const EITHER: u64 = (Family::Aligned as u64) << 3;
+    let either = if FAMILY == Family::Malloc as u8 { EITHER } else { 0 };
     // SAFETY: granules below the extent are mapped; a slot number below
     // `slots` has a record; a live record's slot is memory of the heap.
     unsafe {
-        let granule = Window::granule_at(offset);
+        let granule = Window::granule_at(pointer - Window::base());
         let index = (*granule).slot_at(pointer.wrapping_sub((*granule).first));
         if index >= (*granule).slots {
             return false;
         }
         let record = (*granule).records.add(index as usize);
         let word = Record((*record).load(Relaxed));
-        if word.0 & Record::STATE_AND_FAMILY
-            != Record::LIVE_MALLOC | (Family::from_bits(family) as u64) << 3
+        if word.0 & (Record::STATE_AND_FAMILY & !either)
+            != Record::LIVE_MALLOC | (FAMILY as u64) << 3
         {
             return false;
         }
         let slot = (*granule).slot as usize;
         let size = slot - word.slack();
-        if !guards_whole((*granule).pattern, pointer, size, slot) {
-            return false;
-        }
-        if heap.ring_head - heap.ring_tail > heap.ring_mask {
+        if expected != ANY_SIZE && expected != size
+            || !guards_whole((*granule).pattern, pointer, size, slot)
+            || heap.ring_head - heap.ring_tail > heap.ring_mask
+        {
             return false;
         }
         let pattern = Pattern::of_slot((*granule).pattern, pointer);
-        guard::fill(pointer, slot, pattern, Tier::of(slot));
-        if slot > Tier::WHOLE_LIMIT {
-            crime::fill_end(pointer, size, pattern);
+        if POISONED {
+            guard::fill(pointer, slot, pattern, Tier::of(slot));
+            if slot > Tier::WHOLE_LIMIT {
+                crime::fill_end(pointer, size, pattern);
+            }
+        }
+        let stack = heap.capture(entry);
+        heap.count_out(size);
+        let slab = Window::granule((*granule).head);
+        if heap.held_limit == 0 && (*slab).owner.load(Relaxed) == &raw const *heap as usize {
+            // No quarantine: straight home.
+            let freed = Record::free(word.stack(), stack, word.slack(), 0);
+            refill::home(heap, slab, index as u16, freed);
+            return true;
         }
         (*record).store(word.0 ^ Record::LIVE_TO_HELD, Release);
-        let stack = heap.capture(entry);
         heap.hold(pointer, slot, stack);
-        heap.count_out(size);
         if heap.held > heap.held_limit {
             heap.finder = stack;
             evict(heap);
@@ -238,7 +259,6 @@ pub(super) fn hold_or_pass(heap: &mut ThreadHeap, start: usize, bytes: usize, st
         make_room(heap);
     }
     heap.hold(start, bytes, stack);
-    central::tick(heap);
     if heap.held > heap.held_limit {
         evict(heap);
     }
@@ -275,12 +295,14 @@ fn make_room(heap: &mut ThreadHeap) {
 /// Lets the oldest blocks go until the quarantine is within its size again.
 #[inline(never)]
 pub(super) fn evict(heap: &mut ThreadHeap) {
+    if heap.held_limit == 0 {
+        return flush(heap);
+    }
     central::tick(heap);
     let target = heap.held_limit - heap.held_limit / 32;
     // A large block that is the only one stays, so that a use right after its
     // free is seen at the next one.
-    let kept = usize::from(heap.held_limit != 0);
-    while heap.held > target && heap.ring_head - heap.ring_tail > kept {
+    while heap.held > target && heap.ring_head - heap.ring_tail > 1 {
         release_oldest(heap);
     }
 }

@@ -36,11 +36,12 @@ pub use allocate::{Request, general as allocate_general, try_allocate};
 pub use census::for_each_live;
 pub use central::{
     Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
-    capture_interrupted,     for_each_thread, limit as memory_limit, mark, memory, set_limit, trim, used,
+    capture_interrupted, for_each_thread, limit as memory_limit, mark, memory, set_limit, trim,
+    used,
 };
 pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
-pub use free::{general as free_general, try_free};
+pub use free::{ANY_SIZE, general as free_general, try_free};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};

@@ -114,6 +114,9 @@ pub fn settings() -> Settings {
     }
 }
 
+/// The gate of a thread whose freed memory is not filled, and nothing else.
+pub(super) const GATE_UNPOISONED: u16 = (mode::POISON_NONE as u16) << 8;
+
 #[inline(always)]
 pub(super) fn depth() -> u32 {
     DEPTH.load(Relaxed)

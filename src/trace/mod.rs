@@ -10,6 +10,7 @@
 //! in this order; where the walk cannot go on, the stack says so
 //! ([`Completeness`]). Nothing here waits for another thread.
 
+mod callers;
 mod cfi;
 mod check;
 mod cursor;

@@ -8,6 +8,7 @@
 //! Invariant: never allocates, never waits, reads only the stack it was
 //! called on (and the one a signal interrupted).
 
+use super::callers::Callers;
 use super::cursor::{Cursor, Outward};
 use super::depot::{self, ROOT_COMPLETE, ROOT_INCOMPLETE, ROOT_TRUNCATED};
 use super::front::{FrontCache, Key};
@@ -60,6 +61,7 @@ pub struct ThreadTrace {
     path: LastPath,
     found: [FoundFrame; FRAMES],
     front: FrontCache,
+    callers: Callers,
 }
 
 /// Where a walk came to its end.
@@ -91,12 +93,18 @@ impl ThreadTrace {
     fn forget(&mut self) {
         self.path.clear();
         self.front.clear();
+        self.callers.clear();
     }
 
     /// The stack that called malloc, interned. `depth` is the number of frames
     /// to keep (0: only the caller); it should not vary within a thread.
     #[inline]
     pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
+        if depth == 0 && GENERATION.load(Acquire) == self.generation {
+            // SAFETY: malloc's caller pushed its return address there.
+            let address = unsafe { (entry.sp as *const usize).read_volatile() };
+            return self.callers.find(address, || caller_only(entry));
+        }
         let busy = self.busy.load(Relaxed);
         if busy != 0 && !self.abandoned(busy, entry.sp) {
             return caller_only(entry);
@@ -155,13 +163,13 @@ impl ThreadTrace {
     #[cold]
     #[inline(never)]
     fn capture_elsewhere(&mut self, entry: Entry, depth: u32) -> StackId {
-        if depth == 0 {
-            return caller_only(entry);
-        }
         let generation = GENERATION.load(Acquire);
         if generation != self.generation || depth != self.depth {
             self.forget();
             (self.generation, self.depth) = (generation, depth);
+        }
+        if depth == 0 {
+            return caller_only(entry);
         }
         let kept = depth.min(DEEPEST) as u16;
         match self.learn(entry.sp) {
