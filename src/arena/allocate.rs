@@ -96,19 +96,15 @@ impl<M: Mode> Heap<M> {
             need = size;
         }
         let address = taken + rest;
-        if M::GUARD {
-            // With all poisoned, what is handed out is verified whole; else the
-            // window at the start of what was freed.
-            let mut from = taken + M::FREE_HEADER;
-            if self.poisons_all() && rest != 0 {
-                from = address;
-            }
+        if M::GUARD && (rest == 0 || self.poisons_all()) {
+            // What is handed out is verified. A lower part that stays free
+            // keeps the window, to be verified when it goes itself.
+            let from = if rest == 0 { taken + M::FREE_HEADER } else { address };
             let window = self.window(end - from + M::FREE_HEADER);
             // SAFETY: between the free block's header and its footer.
             let damage = unsafe { pattern::first_difference(from, from + window, pattern::POISON) };
-            if let Some(damage) = damage {
+            if damage != 0 {
                 self.notice(ArenaViolation::UseAfterFree, damage, 0);
-                self.poison(taken, size);
             }
         }
         if rest != 0 {
@@ -152,7 +148,7 @@ impl<M: Mode> Heap<M> {
 
     /// Makes `size` bytes at `address` the caller's block: state, owner, seal,
     /// canary. Returns the payload.
-    #[inline]
+    #[inline(always)]
     pub(super) fn own(
         &mut self,
         address: usize,
@@ -170,7 +166,20 @@ impl<M: Mode> Heap<M> {
         block.set_state(state);
         block.set_owner(site, self.birth());
         block.seal(self.secret());
-        self.canary(block, true);
+        self.arm_here(block);
         block.payload()
+    }
+
+    /// As `own`, for callers that are not in a hurry.
+    #[inline(never)]
+    pub(super) fn own_called(
+        &mut self,
+        address: usize,
+        size: usize,
+        flag: usize,
+        requested: usize,
+        site: usize,
+    ) -> usize {
+        self.own(address, size, flag, requested, site)
     }
 }

@@ -105,8 +105,13 @@ pub unsafe extern "C" fn heapwarden_arena_calloc_at(
     let bytes = count.saturating_mul(size);
     let pointer = arena(heap).allocate_plain(bytes, site.addr());
     if !pointer.is_null() {
-        // SAFETY: `bytes` bytes were just allocated.
-        unsafe { pointer.write_bytes(0, bytes) };
+        // Volatile, or the compiler makes it a call of memset.
+        let mut at = 0;
+        while at < bytes {
+            // SAFETY: `bytes` bytes were just allocated.
+            unsafe { pointer.add(at).write_volatile(0) };
+            at += 1;
+        }
     }
     pointer.cast()
 }

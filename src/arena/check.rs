@@ -93,18 +93,16 @@ impl<M: Mode> Heap<M> {
         }
         let size = block.size();
         if !block.is_free() {
-            let damage = self.canary(block, false);
-            if damage != 0 {
-                self.canary(block, true);
-                self.notice(ArenaViolation::Overflow, damage, block.payload());
-                // The header above may be part of the same crime.
-                // SAFETY: the next block's place, looked at only below the end.
-                let next = unsafe { Block::<M>::at(address + size) };
-                if address + size < self.end && !next.is_sealed(self.secret()) {
-                    self.repair(next);
-                }
+            if !self.notice_overflow(block) {
+                return false;
             }
-            return damage != 0;
+            // The header above may be part of the same crime.
+            // SAFETY: the next block's place, looked at only below the end.
+            let next = unsafe { Block::<M>::at(address + size) };
+            if address + size < self.end && !next.is_sealed(self.secret()) {
+                self.repair(next);
+            }
+            return true;
         }
         let footer = address + size - WORD;
         let mut damage = 0;
@@ -116,7 +114,8 @@ impl<M: Mode> Heap<M> {
             if M::GUARD {
                 let from = address + M::FREE_HEADER;
                 let to = from + self.window(size);
-                if let Some(place) = pattern::first_difference(from, to, pattern::POISON) {
+                let place = pattern::first_difference(from, to, pattern::POISON);
+                if place != 0 {
                     damage = place;
                 }
             }
@@ -146,7 +145,7 @@ impl<M: Mode> Heap<M> {
                 }
                 end += ALIGNMENT;
             }
-            self.own(address, end - address, 0, end - address - M::HEADER - M::TAIL, 0);
+            self.own_called(address, end - address, 0, end - address - M::HEADER - M::TAIL, 0);
         }
         block.seal(self.secret());
         self.rebuild_lists();

@@ -157,7 +157,7 @@ impl<M: Mode> Arena<M> {
     }
 
     /// A payload of `size` bytes at a multiple of two words, or null.
-    #[inline]
+    #[inline(never)]
     pub fn allocate_plain(self, size: usize, site: usize) -> *mut u8 {
         self.allocate_by(size, site, |heap| heap.allocate(size, site))
     }
@@ -170,7 +170,7 @@ impl<M: Mode> Arena<M> {
 
     /// Takes the lock and the live block at `pointer`; tells what is wrong with
     /// it and returns `None`, the lock given back, if it is none.
-    #[inline]
+    #[inline(never)]
     pub(super) fn enter_with(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
         self.enter();
         let mut block = self.heap().claim(pointer.addr());
@@ -187,7 +187,7 @@ impl<M: Mode> Arena<M> {
     }
 
     /// Frees what `allocate` returned; null does nothing.
-    #[inline]
+    #[inline(never)]
     pub fn free(self, pointer: *mut u8, site: usize) {
         if !pointer.is_null()
             && let Some(block) = self.enter_with(pointer, site)

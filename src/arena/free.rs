@@ -42,7 +42,7 @@ impl<M: Mode> Heap<M> {
         let next = unsafe { Block::<M>::at(end) };
         if !next.is_free() {
             next.set_state(next.state() | PREVIOUS_FREE);
-        } else if next.is_sealed(self.secret()) {
+        } else if next.is_sealed_here(self.secret()) {
             dirty_to = end + M::FREE_HEADER;
             end = next.end();
             self.absorb(next);
@@ -78,7 +78,7 @@ impl<M: Mode> Heap<M> {
         if size % ALIGNMENT == 0 && at >= self.first && at < address {
             // SAFETY: inside a region, at a block's phase.
             let block = unsafe { Block::<M>::at(at) };
-            if block.is_free() && block.size() == size && block.is_sealed(self.secret()) {
+            if block.is_free() && block.size() == size && block.is_sealed_here(self.secret()) {
                 return at;
             }
         }

@@ -31,13 +31,11 @@ impl<M: Mode> Heap<M> {
         }
         // SAFETY: at a block's phase, with room for a header below the end.
         let block = unsafe { Block::<M>::at(address) };
-        if !block.is_free() && block.is_sealed(self.secret()) && block.size() != 0 {
-            let damage = self.canary(block, false);
-            if damage == 0 {
+        if !block.is_free() && block.is_sealed_here(self.secret()) && block.size() != 0 {
+            if self.is_armed(block) {
                 return Some(block);
             }
-            self.canary(block, true);
-            self.notice(ArenaViolation::Overflow, damage, payload);
+            self.notice_overflow(block);
         } else {
             self.explain(address);
         }
@@ -52,7 +50,7 @@ impl<M: Mode> Heap<M> {
         // SAFETY: the caller's promise; room for a header as above.
         let block = unsafe { Block::<M>::at(address) };
         let mut kind = ArenaViolation::DoubleFree;
-        let (mut place, mut concerned) = (block.payload(), 0);
+        let mut concerned = 0;
         if !M::GUARD {
             if !block.is_free() {
                 kind = ArenaViolation::InvalidFree;
@@ -74,23 +72,17 @@ impl<M: Mode> Heap<M> {
                     kind = ArenaViolation::UseAfterFree;
                     if !block.is_free() {
                         kind = ArenaViolation::Underflow;
-                        concerned = place;
+                        concerned = block.payload();
                         block.seal(self.secret());
                     }
                 }
-                if below != 0 && !lower.is_free() {
-                    let damage = self.canary(lower, false);
-                    if damage != 0 {
-                        // The block below ran over its end, into this header.
-                        self.canary(lower, true);
-                        kind = ArenaViolation::Overflow;
-                        concerned = lower.payload();
-                        place = damage;
-                    }
+                // Perhaps the block below ran over its end, into this header.
+                if below != 0 && !lower.is_free() && self.notice_overflow(lower) {
+                    return;
                 }
             }
         }
-        self.notice(kind, place, concerned);
+        self.notice(kind, block.payload(), concerned);
     }
 
     /// The nearest sound header strictly below `address` in the region entered
@@ -108,17 +100,53 @@ impl<M: Mode> Heap<M> {
         0
     }
 
-    /// The first damaged byte of a live block's canary, 0 = none; with `mend`,
-    /// writes it.
-    #[inline(never)]
-    pub(super) fn canary(&self, block: Block<M>, mend: bool) -> usize {
-        if !M::GUARD {
-            return 0;
-        }
+    /// Where a live block's canary begins and ends, and its word.
+    #[inline]
+    fn canary(&self, block: Block<M>) -> (usize, usize, usize) {
         let canary = pattern::canary(self.secret(), block.address());
-        let start = block.payload() + block.requested();
+        (block.payload() + block.requested(), block.end(), canary)
+    }
+
+    /// Writes a live block's canary.
+    #[inline(never)]
+    pub(super) fn arm(&self, block: Block<M>) {
+        self.arm_here(block);
+    }
+
+    /// As `arm`, for the caller in a hurry.
+    #[inline(always)]
+    pub(super) fn arm_here(&self, block: Block<M>) {
+        if M::GUARD {
+            let (start, end, canary) = self.canary(block);
+            // SAFETY: from the end of the request to the end of a live block.
+            unsafe { pattern::arm(start, end, canary) };
+        }
+    }
+
+    /// Whether a live block's canary is whole.
+    #[inline]
+    pub(super) fn is_armed(&self, block: Block<M>) -> bool {
+        if !M::GUARD {
+            return true;
+        }
+        let (start, end, canary) = self.canary(block);
         // SAFETY: from the end of the request to the end of a live block.
-        unsafe { pattern::canary_damage(start, block.end(), canary, mend) }
+        unsafe { pattern::is_whole(start, end, canary) }
+    }
+
+    /// If a live block's canary is damaged, notices the overflow and mends it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn notice_overflow(&mut self, block: Block<M>) -> bool {
+        if self.is_armed(block) {
+            return false;
+        }
+        let (start, end, canary) = self.canary(block);
+        // SAFETY: as above.
+        let damage = unsafe { pattern::first_damage(start, end, canary) };
+        self.arm(block);
+        self.notice(ArenaViolation::Overflow, damage, block.payload());
+        true
     }
 
     /// What is known of a block.

@@ -98,8 +98,14 @@ impl<M: Mode> Heap<M> {
             }
             // SAFETY: list heads are blocks of this heap.
             let block = unsafe { Block::<M>::at(found) };
-            if block.is_sealed(self.secret()) {
-                self.unlink(block);
+            if block.is_sealed_here(self.secret()) {
+                // It heads its list, so it is out by making the next the head.
+                let next = block.next();
+                if next != 0 {
+                    // SAFETY: a sealed block's link.
+                    unsafe { Block::<M>::at(next) }.relink_previous(0);
+                }
+                self.behead(class, next);
                 return found;
             }
             // The header was overwritten, so its links lead nowhere: do without

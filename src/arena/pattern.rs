@@ -26,61 +26,106 @@ pub fn canary(secret: usize, address: usize) -> usize {
     !(secret ^ address.rotate_left(16)) | (usize::MAX / 0xff)
 }
 
-/// Fills a range with `pattern`.
+/// Fills a range with `pattern`, two words at a time.
 ///
 /// # Safety
 /// The range is word-aligned memory that the caller owns.
 #[inline]
 pub unsafe fn fill(mut from: usize, to: usize, pattern: usize) {
-    while from < to {
-        // SAFETY: inside the caller's range.
-        unsafe { store(from, pattern) };
-        from += WORD;
+    // SAFETY: inside the caller's range.
+    unsafe {
+        while from + WORD < to {
+            store(from, pattern);
+            store(from + WORD, pattern);
+            from += 2 * WORD;
+        }
+        if from < to {
+            store(from, pattern);
+        }
     }
 }
 
-/// The address of the first word of a range that differs from `pattern`.
+/// The address of the first word of a range that differs from `pattern`, 0 =
+/// none.
 ///
 /// # Safety
 /// The range is word-aligned readable memory.
 #[inline]
-pub unsafe fn first_difference(mut from: usize, to: usize, pattern: usize) -> Option<usize> {
-    while from < to {
-        // SAFETY: inside the caller's range.
-        if unsafe { load(from) } != pattern {
-            return Some(from);
-        }
-        from += WORD;
-    }
-    None
-}
-
-/// The address of the first damaged byte of a canary in `[start, end)`, `start`
-/// at any byte, exact to the word after the first; 0 = none. With `mend`, the
-/// canary is written instead, and the user's bytes before it are kept.
-///
-/// # Safety
-/// The words touched by the range are the caller's to read and, with `mend`, to
-/// write.
-#[inline]
-pub unsafe fn canary_damage(start: usize, end: usize, canary: usize, mend: bool) -> usize {
-    let bits = (start % WORD * 8) as u32;
-    let mut mask =
-        if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits };
-    let mut at = start & !(WORD - 1);
-    while at < end {
-        // SAFETY: inside the caller's range.
-        unsafe {
-            let word = load(at);
-            let difference = (word ^ canary) & mask;
-            if mend {
-                store(at, word ^ difference);
-            } else if difference != 0 {
-                return if at < start { start } else { at };
+pub unsafe fn first_difference(mut from: usize, to: usize, pattern: usize) -> usize {
+    // SAFETY: inside the caller's range.
+    unsafe {
+        // Two words at a time as long as all is well, then one.
+        while from + WORD < to {
+            if (load(from) ^ pattern) | (load(from + WORD) ^ pattern) != 0 {
+                break;
             }
+            from += 2 * WORD;
         }
-        mask = usize::MAX;
-        at += WORD;
+        while from < to {
+            if load(from) != pattern {
+                return from;
+            }
+            from += WORD;
+        }
     }
     0
+}
+
+/// The bits of the word around `start` that lie at or after it.
+#[inline]
+fn mask(start: usize) -> usize {
+    let bits = (start % WORD * 8) as u32;
+    if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits }
+}
+
+/// Writes the canary into `[start, end)`, `start` at any byte; the bytes before
+/// it are kept.
+///
+/// # Safety
+/// The words touched by the range are the caller's.
+#[inline]
+pub unsafe fn arm(start: usize, end: usize, canary: usize) {
+    let mut at = start & !(WORD - 1);
+    // SAFETY: inside the caller's range.
+    unsafe {
+        let word = load(at);
+        store(at, word ^ ((word ^ canary) & mask(start)));
+        at += WORD;
+        while at < end {
+            store(at, canary);
+            at += WORD;
+        }
+    }
+}
+
+/// Whether the canary in `[start, end)` is whole.
+///
+/// # Safety
+/// The words touched by the range are readable.
+#[inline]
+pub unsafe fn is_whole(start: usize, end: usize, canary: usize) -> bool {
+    let mut at = start & !(WORD - 1);
+    // SAFETY: inside the caller's range.
+    unsafe {
+        let mut difference = (load(at) ^ canary) & mask(start);
+        at += WORD;
+        while at < end {
+            difference |= load(at) ^ canary;
+            at += WORD;
+        }
+        difference == 0
+    }
+}
+
+/// The address of the first damaged word of a canary that is not whole, or
+/// `start` if that is in its first word.
+///
+/// # Safety
+/// The words touched by the range are readable.
+pub unsafe fn first_damage(start: usize, end: usize, canary: usize) -> usize {
+    // SAFETY: inside the caller's range.
+    let at = unsafe { first_difference((start + WORD - 1) & !(WORD - 1), end, canary) };
+    // SAFETY: as above.
+    let first = unsafe { load(start & !(WORD - 1)) };
+    if at == 0 || (first ^ canary) & mask(start) != 0 { start } else { at }
 }

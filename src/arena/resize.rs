@@ -28,9 +28,15 @@ impl<M: Mode> Arena<M> {
         }
         let new = self.allocate(size, alignment, site);
         if !new.is_null() {
-            // SAFETY: the old block holds `old` bytes, the new one `size`, and
-            // both are live, so they do not overlap.
-            unsafe { new.copy_from_nonoverlapping(pointer, if old < size { old } else { size }) };
+            // Volatile, or the compiler makes it a call of memcpy.
+            let copied = if old < size { old } else { size };
+            let mut at = 0;
+            while at < copied {
+                // SAFETY: the old block holds `old` bytes, the new one `size`,
+                // and both are live, so they do not overlap.
+                unsafe { new.add(at).write_volatile(pointer.add(at).read_volatile()) };
+                at += 1;
+            }
             self.free(pointer, site);
         }
         new
@@ -78,7 +84,7 @@ impl<M: Mode> Heap<M> {
             unsafe { self.shelve(address + need, rest, 0) };
         }
         self.spend(size.wrapping_sub(old));
-        self.own(address, size, block.state() & PREVIOUS_FREE, requested, site);
+        self.own_called(address, size, block.state() & PREVIOUS_FREE, requested, site);
         true
     }
 }
