@@ -235,6 +235,17 @@ impl<M: Mode> Block<M> {
         !M::GUARD || self.compare_seal(secret)
     }
 
+    /// As `is_sealed`, of a header whose state is known to be that of a free
+    /// block of `size` bytes.
+    #[inline(always)]
+    pub fn is_sealed_free(self, size: usize, secret: usize) -> bool {
+        let mut covered = secret ^ self.0 ^ (size << M::SIZE_SHIFT | FREE);
+        if M::SEALS_LINKS {
+            covered ^= self.next() ^ self.previous() ^ (self.previous() << 3);
+        }
+        !M::GUARD || self.word(M::HEADER - WORD) == covered
+    }
+
     /// As `is_sealed`, for the caller in a hurry.
     #[inline(always)]
     pub fn is_sealed_here(self, secret: usize) -> bool {

@@ -172,16 +172,20 @@ impl<M: Mode> Arena<M> {
     /// it and returns `None`, the lock given back, if it is none.
     #[inline(never)]
     pub(super) fn enter_with(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
-        self.enter();
-        let mut block = self.heap().claim(pointer.addr());
+        let block = self.enter().claim(pointer.addr());
+        if block.is_some() { block } else { self.claim_again(pointer, site) }
+    }
+
+    /// Tells why a claim failed; what could be mended is claimed once more.
+    #[cold]
+    #[inline(never)]
+    fn claim_again(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
+        self.tell(site, 0);
+        // Mended, if it is a block at all; unless another task was faster.
+        let block = self.heap().claim(pointer.addr());
         if block.is_none() {
-            self.tell(site, 0);
-            // Mended, if it is a block at all; unless another task was faster.
-            block = self.heap().claim(pointer.addr());
-            if block.is_none() {
-                self.heap().finding.kind = ArenaViolation::None;
-                self.leave();
-            }
+            self.heap().finding.kind = ArenaViolation::None;
+            self.leave();
         }
         block
     }
@@ -189,9 +193,14 @@ impl<M: Mode> Arena<M> {
     /// Frees what `allocate` returned; null does nothing.
     #[inline(never)]
     pub fn free(self, pointer: *mut u8, site: usize) {
-        if !pointer.is_null()
-            && let Some(block) = self.enter_with(pointer, site)
-        {
+        if pointer.is_null() {
+            return;
+        }
+        let mut block = self.enter().claim_here(pointer.addr());
+        if block.is_none() {
+            block = self.claim_again(pointer, site);
+        }
+        if let Some(block) = block {
             self.heap().discard(block);
             self.leave_telling(site);
         }

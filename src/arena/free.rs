@@ -17,7 +17,7 @@ use super::pattern;
 
 impl<M: Mode> Heap<M> {
     /// Makes a live block of the region entered last free.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn discard(&mut self, block: Block<M>) {
         let address = block.address();
         let state = block.state();
@@ -32,7 +32,9 @@ impl<M: Mode> Heap<M> {
             let below = self.free_below(address);
             if below != 0 {
                 // SAFETY: a free block.
-                flag = self.absorb(unsafe { Block::at(below) });
+                let below_block = unsafe { Block::<M>::at(below) };
+                self.unlink_here(below_block);
+                flag = below_block.state() & PREVIOUS_FREE;
                 start = below;
                 block.unseal(pattern::POISON);
                 dirty_from = address - WORD;
@@ -45,7 +47,8 @@ impl<M: Mode> Heap<M> {
         } else if next.is_sealed_here(self.secret()) {
             dirty_to = end + M::FREE_HEADER;
             end = next.end();
-            self.absorb(next);
+            self.unlink_here(next);
+            next.unseal(pattern::POISON);
         }
         if M::GUARD {
             let limit = start + M::FREE_HEADER + self.window(end - start);
@@ -55,17 +58,7 @@ impl<M: Mode> Heap<M> {
             unsafe { pattern::fill(dirty_from, to, pattern::POISON) };
         }
         // SAFETY: the joined range belongs to no list any more.
-        unsafe { self.shelve(start, end - start, flag) };
-    }
-
-    /// Takes a free block out of its list and makes its header none; returns
-    /// its PREVIOUS_FREE.
-    #[inline]
-    pub(super) fn absorb(&mut self, block: Block<M>) -> usize {
-        self.unlink(block);
-        let flag = block.state() & PREVIOUS_FREE;
-        block.unseal(pattern::POISON);
-        flag
+        unsafe { self.shelve_here(start, end - start, flag) };
     }
 
     /// The free block that ends at `address`, by its footer, or 0. Damage there
@@ -75,10 +68,13 @@ impl<M: Mode> Heap<M> {
         // SAFETY: PREVIOUS_FREE says that a footer is there.
         let size = unsafe { load(address - WORD) };
         let at = address.wrapping_sub(size);
-        if size % ALIGNMENT == 0 && at >= self.first && at < address {
+        if size % ALIGNMENT == 0 && size <= address - self.first {
             // SAFETY: inside a region, at a block's phase.
             let block = unsafe { Block::<M>::at(at) };
-            if block.is_free() && block.size() == size && block.is_sealed_here(self.secret()) {
+            // Of a footer of 0, this is the live block itself, whose state is not.
+            let state = size << M::SIZE_SHIFT | FREE;
+            if block.state() & !PREVIOUS_FREE == state && block.is_sealed_free(size, self.secret())
+            {
                 return at;
             }
         }

@@ -21,17 +21,23 @@ impl<M: Mode> Heap<M> {
     /// or underflow the block is mended: a second claim succeeds.
     #[inline(never)]
     pub(super) fn claim(&mut self, payload: usize) -> Option<Block<M>> {
+        self.claim_here(payload)
+    }
+
+    /// As `claim`, for the caller in a hurry.
+    #[inline(always)]
+    pub(super) fn claim_here(&mut self, payload: usize) -> Option<Block<M>> {
         let address = payload.wrapping_sub(M::HEADER);
-        if payload % ALIGNMENT != 0
-            || !self.enter_region(address)
-            || address > self.end - M::SMALLEST
-        {
+        if payload % ALIGNMENT != 0 || !self.enter_region_of_header(address) {
             self.notice(ArenaViolation::InvalidFree, payload, 0);
             return None;
         }
         // SAFETY: at a block's phase, with room for a header below the end.
         let block = unsafe { Block::<M>::at(address) };
-        if !block.is_free() && block.is_sealed_here(self.secret()) && block.size() != 0 {
+        if !block.is_free()
+            && block.is_sealed_here(self.secret())
+            && (M::GUARD || block.size() != 0)
+        {
             if self.is_armed(block) {
                 return Some(block);
             }

@@ -24,6 +24,16 @@ impl<M: Mode> Heap<M> {
     /// `M::SMALLEST`, at a block's phase, and belongs to no block.
     #[inline(never)]
     pub(super) unsafe fn shelve(&mut self, address: usize, size: usize, flag: usize) {
+        // SAFETY: the same promise.
+        unsafe { self.shelve_here(address, size, flag) };
+    }
+
+    /// As `shelve`, for the caller in a hurry.
+    ///
+    /// # Safety
+    /// As for `shelve`.
+    #[inline(always)]
+    pub(super) unsafe fn shelve_here(&mut self, address: usize, size: usize, flag: usize) {
         // SAFETY: the caller's promise is that of `Block::at`.
         let block = unsafe { Block::<M>::at(address) };
         let class = classes::of(size);
@@ -41,6 +51,12 @@ impl<M: Mode> Heap<M> {
     /// Takes a sealed free block out of its list.
     #[inline(never)]
     pub(super) fn unlink(&mut self, block: Block<M>) {
+        self.unlink_here(block);
+    }
+
+    /// As `unlink`, for the caller in a hurry.
+    #[inline(always)]
+    pub(super) fn unlink_here(&mut self, block: Block<M>) {
         let (next, previous) = (block.next(), block.previous());
         if next != 0 {
             // SAFETY: the block is sealed, so its links are blocks of this heap.

@@ -34,7 +34,8 @@ pub fn canary(secret: usize, address: usize) -> usize {
 pub unsafe fn fill(mut from: usize, to: usize, pattern: usize) {
     // SAFETY: inside the caller's range.
     unsafe {
-        while from + WORD < to {
+        let last = to - WORD;
+        while from < last {
             store(from, pattern);
             store(from + WORD, pattern);
             from += 2 * WORD;
@@ -55,7 +56,8 @@ pub unsafe fn first_difference(mut from: usize, to: usize, pattern: usize) -> us
     // SAFETY: inside the caller's range.
     unsafe {
         // Two words at a time as long as all is well, then one.
-        while from + WORD < to {
+        let last = to - WORD;
+        while from < last {
             if (load(from) ^ pattern) | (load(from + WORD) ^ pattern) != 0 {
                 break;
             }
@@ -109,11 +111,13 @@ pub unsafe fn is_whole(start: usize, end: usize, canary: usize) -> bool {
     unsafe {
         let mut difference = (load(at) ^ canary) & mask(start);
         at += WORD;
-        while at < end {
-            difference |= load(at) ^ canary;
-            at += WORD;
+        let last = end - WORD;
+        while at < last {
+            difference |= (load(at) ^ canary) | (load(at + WORD) ^ canary);
+            at += 2 * WORD;
         }
-        difference == 0
+        // The last word, once or twice.
+        difference | (load(last) ^ canary) == 0
     }
 }
 

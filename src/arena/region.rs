@@ -88,6 +88,8 @@ impl<M: Mode> Heap<M> {
             self.shelve(first, size, 0);
         }
         self.regions = region.0;
+        self.first = first;
+        self.end = end;
         self.total_bytes += size;
         self.free_bytes += size;
         self.least_free += size;
@@ -98,6 +100,13 @@ impl<M: Mode> Heap<M> {
     #[inline]
     pub(super) fn enter_region(&mut self, address: usize) -> bool {
         address.wrapping_sub(self.first) < self.end - self.first || self.search_region(address)
+    }
+
+    /// As `enter_region`, with room for a header.
+    #[inline(always)]
+    pub(super) fn enter_region_of_header(&mut self, address: usize) -> bool {
+        address.wrapping_sub(self.first) <= self.end - self.first - M::SMALLEST
+            || self.search_region(address) && address <= self.end - M::SMALLEST
     }
 
     #[inline(never)]

@@ -64,7 +64,8 @@ impl<M: Mode> Heap<M> {
             return false;
         }
         if total != old {
-            self.absorb(next);
+            self.unlink(next);
+            next.unseal(pattern::POISON);
         }
         // SAFETY: the joined range ends at a block or at the sentinel.
         let above = unsafe { Block::<M>::at(address + total) };
