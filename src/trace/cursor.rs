@@ -15,7 +15,7 @@
 //! Invariant: reads only aligned words between the frame's `sp` and `high`,
 //! and every step goes up, so a walk ends whatever the stack holds.
 
-use super::rule::{Cfa, Layout, SavedFp, SavedRa, WORD};
+use super::rule::{Cfa, Layout, Rule, SavedFp, SavedRa, WORD};
 use super::stack_range::StackRange;
 
 /// A frame about to be left.
@@ -112,6 +112,26 @@ impl Cursor {
             SavedRa::AtStackPointer(offset) => from(self.sp, offset),
         };
         Some(Places { cfa, cfa_from, saved_fp, saved_ra })
+    }
+
+    /// Leaves the frame by a plain rule.
+    #[inline]
+    pub fn leave_plainly(&self, rule: Rule, high: usize) -> Outward {
+        let (cfa, saved_fp) = rule.plain();
+        let cfa = self.sp.wrapping_add_signed(cfa);
+        let slot = cfa.wrapping_sub(WORD);
+        let floor = self.slot + WORD;
+        let Some(word) = read(slot, floor, high) else { return Outward::Unknown };
+        let fp = match saved_fp {
+            None => self.fp,
+            Some(offset) => {
+                read(cfa.wrapping_add_signed(offset), floor, high).unwrap_or(Self::LOST)
+            }
+        };
+        if word == 0 {
+            return Outward::Nothing;
+        }
+        Outward::Caller(Cursor { slot, word, address: word, sp: cfa, fp })
     }
 
     /// Leaves the frame.

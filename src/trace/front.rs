@@ -37,6 +37,8 @@ const HEADER: u32 = 4;
 const CHECKS: usize = 512;
 const WORD_BITS: u32 = 48;
 const LOW: u64 = (1 << WORD_BITS) - 1;
+/// Bits of the largest offset from sp, in bytes: 16 bits of words.
+const REACH_BITS: u32 = 64 - WORD_BITS + WORD.trailing_zeros();
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -220,13 +222,7 @@ impl FrontCache {
 
     /// Keeps the stack `id`, whose checks (outermost first) hold right now;
     /// `needs_fp`: only with this rbp.
-    pub fn insert<'a>(
-        &mut self,
-        key: &Key,
-        id: StackId,
-        needs_fp: bool,
-        checks: impl ExactSizeIterator<Item = &'a Check> + DoubleEndedIterator,
-    ) {
+    pub fn insert(&mut self, key: &Key, id: StackId, needs_fp: bool, checks: &[Check]) {
         let Some(position) = self.write(key, id, needs_fp, checks) else { return };
         let mut hash = Hash::of(key.caller, key.sp);
         for _ in 0..LEVELS {
@@ -259,12 +255,12 @@ impl FrontCache {
     }
 
     /// Writes a leaf; `None` when it cannot be told in this form.
-    fn write<'a>(
+    fn write(
         &mut self,
         key: &Key,
         id: StackId,
         needs_fp: bool,
-        checks: impl ExactSizeIterator<Item = &'a Check> + DoubleEndedIterator,
+        checks: &[Check],
     ) -> Option<u32> {
         if self.ring.is_null() {
             self.ring = tables::map(RING as usize * size_of::<u64>())?.as_ptr().cast();
@@ -292,18 +288,16 @@ impl FrontCache {
         leaf[1] = key.fp as u64;
         leaf[2] = if needs_fp { u64::MAX } else { 0 };
         leaf[3] = u64::from(id.0) | (count as u64) << 32;
-        let mut fits = true;
-        let mut last = 0;
-        let mut checks = checks.rev();
-        for place in &mut leaf[HEADER as usize..] {
-            if let Some(check) = checks.next() {
-                let offset = (check.address.wrapping_sub(key.sp) / WORD) as u64;
-                let word = check.word as u64;
-                fits &= offset >> (64 - WORD_BITS) == 0 && word & !LOW == 0;
-                last = offset << WORD_BITS | word & LOW;
-            }
-            *place = last;
+        let (places, padding) = leaf[HEADER as usize..].split_at_mut(checks.len());
+        let mut too_large = 0;
+        for (place, check) in places.iter_mut().zip(checks.iter().rev()) {
+            // In bytes, a multiple of eight: its low bits make room for the word.
+            let offset = check.address.wrapping_sub(key.sp) as u64;
+            let word = check.word as u64;
+            too_large |= offset >> REACH_BITS | word >> WORD_BITS;
+            *place = offset << (64 - REACH_BITS) | word;
         }
-        fits.then_some(position)
+        padding.fill(places[checks.len() - 1]);
+        (too_large == 0).then_some(position)
     }
 }

@@ -180,7 +180,10 @@ impl LastPath {
         let cursor = &found.cursor;
         self.check(cursor.slot, cursor.word);
         let mut needs_fp = false;
-        if let Step::Leave(layout) = found.rule.unpack()
+        // A plain frame needs nothing more, unless rbp counts further out.
+        let plain = found.rule.is_plain() && outer_fp.is_none();
+        if !plain
+            && let Step::Leave(layout) = found.rule.unpack()
             && let Some(places) = cursor.places(&layout, high)
         {
             needs_fp = matches!(layout.cfa, Cfa::FramePointer(_) | Cfa::LoadedFromFrame(_))

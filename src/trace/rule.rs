@@ -130,6 +130,24 @@ impl Rule {
         ))
     }
 
+    /// Whether this is the rule of nearly every frame: CFA = rsp + offset, the
+    /// return address right below it, rbp untouched or saved near it.
+    #[inline]
+    pub fn is_plain(self) -> bool {
+        const KINDS: u64 = 0xffff_0000_0000_00f7;
+        const PLAIN: u64 = 0xffff_0000_0000_0001;
+        self.0 & KINDS == PLAIN
+    }
+
+    /// Of a plain rule: the CFA's offset, and that of the saved rbp, if it was
+    /// saved, from the CFA; both in bytes.
+    #[inline]
+    pub fn plain(self) -> (isize, Option<isize>) {
+        let cfa = ((self.0 << 32) as i64 >> 40) as isize * WORD as isize;
+        let fp = (self.0 >> 32) as i16 as isize * WORD as isize;
+        (cfa, (self.0 & 1 << 3 != 0).then_some(fp))
+    }
+
     /// The step this rule stands for.
     #[inline]
     pub fn unpack(self) -> Step {
@@ -179,16 +197,27 @@ mod tests {
             SavedFp::AtFramePointer(0),
             SavedFp::Lost,
         ];
+        let mut plain = 0;
         for cfa in cfas {
             for fp in fps {
                 for ra in [SavedRa::AtCfa(-8), SavedRa::AtStackPointer(168)] {
                     for signal in [false, true] {
                         let layout = Layout { cfa, fp, ra, signal };
-                        assert_eq!(Rule::pack(layout).unpack(), Step::Leave(layout));
+                        let rule = Rule::pack(layout);
+                        assert_eq!(rule.unpack(), Step::Leave(layout));
+                        if rule.is_plain() {
+                            let (offset, saved) = rule.plain();
+                            assert_eq!(cfa, Cfa::StackPointer(offset as i32));
+                            let fp_again =
+                                saved.map_or(SavedFp::Same, |at| SavedFp::AtCfa(at as i32));
+                            assert_eq!((fp, ra, signal), (fp_again, SavedRa::AtCfa(-8), false));
+                            plain += 1;
+                        }
                     }
                 }
             }
         }
+        assert_eq!(plain, 4, "two places of the CFA, rbp untouched or saved");
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl ThreadTrace {
             return id;
         }
         let (needs_fp, checks) = self.path.proof();
-        self.front.insert(&key, id, needs_fp, checks.iter());
+        self.front.insert(&key, id, needs_fp, checks);
         id
     }
 
@@ -239,12 +239,16 @@ impl ThreadTrace {
             let (code, rule) = rule_table::rule_for(cursor.address);
             self.found[*count] = FoundFrame { cursor, code, rule };
             *count += 1;
-            let layout = match rule.unpack() {
-                Step::Leave(layout) => layout,
-                Step::End => return Walked::Ended(ROOT_COMPLETE),
-                Step::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
+            let outward = if rule.is_plain() {
+                cursor.leave_plainly(rule, high)
+            } else {
+                match rule.unpack() {
+                    Step::Leave(layout) => cursor.leave(&layout, high),
+                    Step::End => return Walked::Ended(ROOT_COMPLETE),
+                    Step::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
+                }
             };
-            cursor = match cursor.leave(&layout, high) {
+            cursor = match outward {
                 Outward::Caller(next) => next,
                 Outward::Nothing => return Walked::Ended(ROOT_COMPLETE),
                 Outward::OtherStack(_) => return Walked::OtherStack,
