@@ -2,7 +2,7 @@
 // origin: engine.md C 3 (parent and child), Valgrind
 // case: parent-child   | pair   | leak definite 1 blocks 48 bytes frame 0 make_parent; leak indirect 1 blocks 64 bytes frame 0 make_child
 // case: list           | list   | leak definite 1 blocks 48 bytes; leak indirect 9 blocks 432 bytes frame 0 make_next
-// case: tree           | tree   | leak definite 1 blocks 48 bytes frame 0 make_parent; leak indirect 2 blocks 128 bytes frame 0 make_child
+// case: tree           | tree   | leak definite 1 blocks 48 bytes frame 0 make_parent; leak indirect 1 blocks 64 bytes frame 0 make_child; leak indirect 1 blocks 64 bytes frame 0 make_child
 // case: grandchild     | chain  | leak definite 1 blocks 48 bytes frame 0 make_parent; leak indirect 1 blocks 64 bytes frame 0 make_child; leak indirect 1 blocks 48 bytes frame 0 make_next
 // case: child-kept     | kept   | leak definite 1 blocks 48 bytes frame 0 make_parent
 // case: struct-only    | struct | leak definite 1 blocks 64 bytes frame 0 make_child

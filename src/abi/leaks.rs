@@ -2,6 +2,7 @@
 
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::Saved;
+use crate::config::Format;
 use crate::heap;
 use crate::leak::{
     self, Caller, HeapAccess, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome, RootKind, RootKinds,
@@ -33,6 +34,13 @@ impl HeapAccess for Access {
         // SAFETY: the scan pairs this with `lock`, in one thread.
         unsafe { heap::after_fork_in_parent() };
     }
+    fn threads(&self, visit: &mut dyn FnMut(u32)) {
+        heap::for_each_thread(|thread| {
+            if thread.alive && thread.kernel_id != 0 {
+                visit(thread.kernel_id);
+            }
+        });
+    }
 }
 
 /// The check at exit, from the exit hook that libc called.
@@ -44,6 +52,14 @@ pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict
 /// A check of the running process, for the functions of the program's own.
 pub(super) fn check_live(caller: &Caller, leak_options: LeakOptions<'_>) -> Verdict {
     check(caller, &with_options(leak_options))
+}
+
+/// The same, but without a word when nothing is to be told.
+pub(super) fn check_silently_if_clean(caller: &Caller, leak_options: LeakOptions<'_>) -> Verdict {
+    check_and(caller, &with_options(leak_options), |leaks, summary| match leaks.count() {
+        0 => Verdict::Clean,
+        _ => tell(leaks, summary),
+    })
 }
 
 /// The same, as the options say.
@@ -64,6 +80,14 @@ fn with_options(leak_options: LeakOptions<'_>) -> LeakOptions<'_> {
 }
 
 fn check(caller: &Caller, options: &LeakOptions<'_>) -> Verdict {
+    check_and(caller, options, tell)
+}
+
+fn check_and(
+    caller: &Caller,
+    options: &LeakOptions<'_>,
+    tell: impl Fn(Leaks<'_>, &leak::Summary) -> Verdict,
+) -> Verdict {
     let mut verdict = Verdict::Clean;
     let summary = leak::check(&Access, caller, options, &mut |leaks, summary| {
         verdict = tell(leaks, summary);
@@ -123,11 +147,15 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
         }
         found |= counts(counted, group.kind);
     }
-    if summary.outcome == Outcome::Degraded {
+    // Programs that read JSON find it in the summary's `dropped`.
+    if summary.outcome == Outcome::Degraded && OPTIONS_BUFFER.get().format == Format::Text {
         REPORTER.notice(format_args!(
             "the leak check is degraded: {} thread(s) did not answer, {} record(s) found no room, \
-             {} damaged part(s) of the heap were left out",
-            summary.silent_threads, summary.dropped, summary.damaged
+             {} damaged part(s) of the heap were left out{}",
+            summary.silent_threads,
+            summary.dropped,
+            summary.damaged,
+            if summary.has_map { "" } else { ", the memory map could not be read" }
         ));
     }
     REPORTER.summary(&totals);

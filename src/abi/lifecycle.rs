@@ -149,6 +149,7 @@ extern "C" fn construct() {
         pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
         on_exit(heapwarden_at_exit, core::ptr::null_mut());
     }
+    super::watch::start();
 }
 
 checkpoint! {

@@ -35,5 +35,6 @@ mod signals;
 mod violation_text;
 mod violations;
 mod warnings;
+mod watch;
 
 pub use runtime::{OPTIONS_BUFFER, REPORTER};

@@ -79,7 +79,9 @@ fn check_alone(
         return Err(Obstacle::HeapLocked);
     }
     let begun = Host::monotonic_ns();
-    let threads = Handshake::begin(options.signal, options.deadline_ns, options.quiet);
+    let threads = Handshake::begin(options.signal, options.deadline_ns, options.quiet, &|visit| {
+        access.threads(visit);
+    });
     let result = threads.and_then(|threads| {
         let mut work = || scan(&scratch, &before, &threads, &checker, options, &mut sites);
         if options.place == Place::InPlace {
@@ -114,7 +116,8 @@ fn check_alone(
     }
     summary.pause_ns = pause_ns;
     summary.dropped += sites.dropped();
-    if summary.silent_threads > 0 || summary.dropped > 0 || summary.damaged > 0 {
+    if summary.silent_threads > 0 || summary.dropped > 0 || summary.damaged > 0 || !summary.has_map
+    {
         summary.outcome = Outcome::Degraded;
     }
     sink(sites.sorted(), &summary);
@@ -131,11 +134,17 @@ fn scan(
     sites: &mut Sites<'_>,
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
-    let mappings = Mappings::read(scratch)?;
+    let read = Mappings::read(scratch);
+    let has_map = read.is_ok();
+    let mappings = match read {
+        Ok(mappings) => mappings,
+        Err(_) => guess_mappings(scratch, &before.modules, threads, checker),
+    };
     let mut roots = Roots::collect(scratch, &mappings, &before.modules, threads, checker);
     let values = before.kernel.as_slice().as_ptr_range();
     roots.add(RootKind::Kernel, values.start as usize, values.end as usize, 0);
     let mut summary = Summary { now_ms: begun / 1_000_000, ..Summary::EMPTY };
+    summary.has_map = has_map;
     summary.silent_threads = threads.unlisted as u32
         + threads.threads().filter(|(_, answer)| *answer == Answer::Silent).count() as u32;
     summary.dropped = (roots.dropped() + before.modules.dropped()) as u64;
@@ -174,6 +183,26 @@ fn scan(
     Ok(summary)
 }
 
+/// The memory map as far as it is known without /proc: where the threads'
+/// stacks and control blocks are.
+fn guess_mappings<'s>(
+    scratch: &'s Scratch,
+    modules: &Modules<'_>,
+    threads: &Handshake,
+    checker: &Checker,
+) -> Mappings<'s> {
+    let mut points = [0usize; 512];
+    let mut count = 0;
+    let held = threads.threads().filter(|(_, answer)| *answer == Answer::Held);
+    let all = held.map(|(slot, _)| &slot.registers).chain([&checker.registers]);
+    for registers in all.take(points.len() / 2) {
+        points[count] = registers.stack_pointer;
+        points[count + 1] = registers.thread_pointer;
+        count += 2;
+    }
+    Mappings::guess(scratch, modules, &points[..count])
+}
+
 /// Puts blocks into sites and totals, as far as the options ask for them.
 struct Ledger<'a, 's> {
     options: &'a LeakOptions<'a>,
@@ -200,6 +229,9 @@ impl Ledger<'_, '_> {
             && options.only_if_not_in.is_none_or(|known| !known.contains(block))
             && is_since(block, options.since_sequence);
         if is_wanted {
+            if let Some(known) = options.remember_told {
+                known.insert(block);
+            }
             let total = match kind {
                 LeakKind::Definite => &mut self.summary.definite,
                 LeakKind::Indirect => &mut self.summary.indirect,

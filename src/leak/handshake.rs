@@ -85,7 +85,15 @@ impl Handshake {
     ///
     /// All signals are blocked for the calling thread meanwhile, so that no
     /// handler of the program's runs among held threads.
-    pub fn begin(signal: i32, deadline_ns: u64, quiet: bool) -> Result<Handshake, OsError> {
+    ///
+    /// Where the kernel's list of threads cannot be read, `known` lists those
+    /// to ask.
+    pub fn begin(
+        signal: i32,
+        deadline_ns: u64,
+        quiet: bool,
+        known: &dyn Fn(&mut dyn FnMut(u32)),
+    ) -> Result<Handshake, OsError> {
         let slots = slot_table()?;
         let signal = settle_signal(signal)?;
         let mask = process::block_signals();
@@ -96,11 +104,14 @@ impl Handshake {
         let me = Host::thread_id();
         for _ in 0..ROUNDS {
             let before = this.count;
-            tasks::for_each(|task| {
+            let mut ask = |task| {
                 if task != me && !this.slots_so_far().iter().any(|slot| slot.task == task) {
                     this.ask(task, quiet);
                 }
-            })?;
+            };
+            if tasks::for_each(&mut ask).is_err() {
+                known(&mut ask);
+            }
             this.wait(end, quiet);
             if this.count == before || Host::monotonic_ns() > end {
                 break;
@@ -166,13 +177,13 @@ impl Handshake {
     /// be disturbed; what it blocks may change, so that is asked again later.
     fn ask_unless_blocked(&self, slot: &Slot, index: usize, quiet: bool) {
         match tasks::status(slot.task) {
-            None => self.count_out(slot, GONE),
+            None if !self.exists(slot.task) => self.count_out(slot, GONE),
             Some(status) if status.is_dead => self.count_out(slot, GONE),
             Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {}
             Some(_) if quiet && tasks::blocked_stack_pointer(slot.task).is_some() => {
                 self.count_out(slot, 0);
             }
-            Some(_) => {
+            _ => {
                 slot.is_sent.store(true, Release);
                 match self.send(slot.task, index) {
                     Ok(()) => {}
@@ -190,6 +201,13 @@ impl Handshake {
             // SAFETY: the state says OUT, so no handler writes this slot.
             unsafe { (*(slot as *const Slot).cast_mut()).registers.stack_pointer = why };
         }
+    }
+
+    fn exists(&self, task: u32) -> bool {
+        let arguments = [process::id() as usize, task as usize, 0, 0, 0, 0];
+        // SAFETY: signal 0 only asks (tgkill(2)).
+        let result = unsafe { call(libc::SYS_tgkill, arguments) };
+        result != Err(OsError(libc::ESRCH))
     }
 
     fn send(&self, task: u32, index: usize) -> Result<(), OsError> {
@@ -259,12 +277,15 @@ impl Handshake {
             }
             if !slot.is_sent.load(Acquire) {
                 self.ask_unless_blocked(slot, index, quiet);
-                if is_late && !slot.is_sent.load(Acquire) {
+                // One that is just being born runs, and will open its mask.
+                let is_asleep = || tasks::blocked_stack_pointer(slot.task).is_some();
+                if is_late && !slot.is_sent.load(Acquire) && is_asleep() {
                     self.count_out(slot, 0);
                 }
             } else if is_late {
                 match tasks::status(slot.task) {
-                    None => self.count_out(slot, GONE),
+                    None if !self.exists(slot.task) => self.count_out(slot, GONE),
+                    None => {}
                     Some(status) if status.is_dead => self.count_out(slot, GONE),
                     Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {
                         self.count_out(slot, 0);

@@ -1,12 +1,14 @@
 //! Mappings: what is mapped where, read once per check, so that the scan
 //! touches nothing it cannot read; and which pages of it were ever touched.
 
+use super::modules::Modules;
 use super::scratch::{Scratch, Table, Zeroed};
+use crate::memory::Window;
 use crate::platform::OsError;
 use crate::platform::linux::files::File;
 use crate::platform::linux::maps;
 use crate::platform::linux::syscall::call;
-use crate::units::{MIB, OS_PAGE, align_down};
+use crate::units::{MIB, OS_PAGE, align_down, align_up};
 
 /// What a mapping is to a leak check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,8 @@ pub struct Mapping {
     pub end: usize,
     /// Whether it can be read without touching a device.
     pub is_readable: bool,
+    /// Whether it is a file's: pages beyond the file's end raise SIGBUS.
+    pub is_file: bool,
     /// Whether it is a file's and cannot be written: code, constants, vtables.
     pub is_constant: bool,
     /// What it is.
@@ -78,12 +82,52 @@ impl<'s> Mappings<'s> {
                 start: line.start,
                 end: line.end,
                 is_readable: line.readable && (is_memory || is_file),
+                is_file,
                 is_constant: line.readable && !line.writable && !line.shared && is_file,
                 usage,
             });
             true
         })?;
         Ok(Mappings { table })
+    }
+
+    /// What must be mapped where there is no /proc: the modules' segments, the
+    /// heap, and around each of `points` what the kernel does not deny.
+    pub fn guess(scratch: &'s Scratch, modules: &Modules<'_>, points: &[usize]) -> Mappings<'s> {
+        let mut table = Table::new(scratch, MAPPINGS);
+        let mut add = |start: usize, end: usize, usage| {
+            if start < end {
+                table.push(Mapping {
+                    start,
+                    end,
+                    is_readable: true,
+                    is_file: false,
+                    is_constant: false,
+                    usage,
+                });
+            }
+        };
+        for segment in modules.segments() {
+            add(align_down(segment.start, OS_PAGE), align_up(segment.end, OS_PAGE), Use::Other);
+        }
+        for &point in points {
+            let page = align_down(point, OS_PAGE);
+            if !Window::contains(point) && is_mapped(page) {
+                const FAR: usize = 2048 * OS_PAGE;
+                let end = (page..page + FAR).step_by(OS_PAGE).find(|&page| !is_mapped(page));
+                add(page, end.unwrap_or(page + FAR), Use::MainStack);
+            }
+        }
+        add(Window::base(), Window::base() + Window::extent(), Use::Other);
+        let slice = table.as_mut_slice();
+        slice.sort_unstable_by_key(|mapping| mapping.start);
+        let mut end = 0;
+        for mapping in slice {
+            mapping.start = mapping.start.max(end);
+            mapping.end = mapping.end.max(mapping.start);
+            end = mapping.end;
+        }
+        Mappings { table }
     }
 
     /// All of them, by address.
@@ -108,8 +152,11 @@ impl<'s> Mappings<'s> {
         let table = self.as_slice();
         let from = table.partition_point(|mapping| mapping.end <= start);
         for mapping in table[from..].iter().take_while(|mapping| mapping.start < end) {
-            if mapping.is_readable {
-                visit(start.max(mapping.start), end.min(mapping.end));
+            let (from, to) = (start.max(mapping.start), end.min(mapping.end));
+            if mapping.is_readable && mapping.is_file {
+                present_parts(from, to, &mut visit);
+            } else if mapping.is_readable {
+                visit(from, to);
             }
         }
     }
@@ -124,6 +171,34 @@ impl<'s> Mappings<'s> {
         // SAFETY: aligned, and inside a readable mapping of memory.
         self.is_word_readable(address).then(|| unsafe { (address as *const usize).read_volatile() })
     }
+}
+
+/// Calls `visit` with the parts of a file's mapping whose pages there are.
+fn present_parts(from: usize, to: usize, visit: &mut impl FnMut(usize, usize)) {
+    if populate(from, to) != Err(OsError(libc::EFAULT)) {
+        return visit(from, to);
+    }
+    for page in (align_down(from, OS_PAGE)..to).step_by(OS_PAGE) {
+        if populate(page, page + OS_PAGE) != Err(OsError(libc::EFAULT)) {
+            visit(from.max(page), to.min(page + OS_PAGE));
+        }
+    }
+}
+
+/// Whether the kernel knows the page (mincore(2)).
+fn is_mapped(page: usize) -> bool {
+    let mut resident = 0u8;
+    // SAFETY: the kernel writes one byte to our stack for one page.
+    unsafe { call(libc::SYS_mincore, [page, 1, &raw mut resident as usize, 0, 0, 0]) }.is_ok()
+}
+
+/// Asks the kernel to map the range's pages for reading; `EFAULT` where that
+/// would raise SIGBUS (madvise(2), `MADV_POPULATE_READ`, Linux 5.14).
+fn populate(from: usize, to: usize) -> Result<usize, OsError> {
+    const MADV_POPULATE_READ: usize = 22;
+    let start = align_down(from, OS_PAGE);
+    // SAFETY: changes no contents and no rights.
+    unsafe { call(libc::SYS_madvise, [start, to - start, MADV_POPULATE_READ, 0, 0, 0]) }
 }
 
 /// Ranges up to this size are read whole.

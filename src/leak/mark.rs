@@ -413,9 +413,7 @@ impl<'s, 'm> Marker<'s, 'm> {
         let Some(foreign) = after.checked_sub(1).and_then(|i| self.foreign.get_mut(i)) else {
             return;
         };
-        // A pointer to its start alone may be anything that was mapped for a
-        // while; pointers inside are what an allocator gives out.
-        if foreign.start < address && address < foreign.end {
+        if address < foreign.end {
             foreign.is_reached = true;
         }
     }

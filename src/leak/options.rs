@@ -13,6 +13,11 @@ pub trait HeapAccess {
     fn lock(&self) -> bool;
     /// Frees what [`HeapAccess::lock`] took.
     fn unlock(&self);
+    /// Calls `visit` with the kernel ids of the threads that the heap knows:
+    /// used where the kernel's own list cannot be read.
+    fn threads(&self, visit: &mut dyn FnMut(u32)) {
+        let _ = visit;
+    }
 }
 
 /// The frames that count as the program's: those above the place where this
@@ -80,6 +85,8 @@ pub struct LeakOptions<'a> {
     pub only_if_not_in: Option<&'a KnownBlocks>,
     /// Takes note of all blocks that are lost or possibly lost.
     pub remember: Option<&'a KnownBlocks>,
+    /// Takes note of the blocks that this check tells of.
+    pub remember_told: Option<&'a KnownBlocks>,
 }
 
 impl LeakOptions<'_> {
@@ -101,6 +108,7 @@ impl LeakOptions<'_> {
         only_if_in: None,
         only_if_not_in: None,
         remember: None,
+        remember_told: None,
     };
 
     /// The defaults for a process that goes on.
@@ -165,6 +173,9 @@ pub struct Summary {
     pub dropped: u64,
     /// Granules whose description made no sense.
     pub damaged: u32,
+    /// Whether the memory map could be read; without, foreign memory and
+    /// stacks that the check does not run on may be missed.
+    pub has_map: bool,
     /// For how long other threads were held.
     pub pause_ns: u64,
     /// How long marking and classifying took.
@@ -189,6 +200,7 @@ impl Summary {
         silent_threads: 0,
         dropped: 0,
         damaged: 0,
+        has_map: true,
         pause_ns: 0,
         scan_ns: 0,
         mark_ns: 0,
