@@ -1,11 +1,11 @@
 // innocent: fail_nth, fail_every and fail_after make chosen allocations fail, and a careful program survives
 // origin: interface.md 2, Zig FailingAllocator, failmalloc
 // baseline: no
-// case: nth   | nth   | any exhaustion; exit 0
+// case: nth   | nth   | any exhaustion; any notice; exit 0
 // options: fail_nth=30
-// case: every | every | any exhaustion; exit 0
+// case: every | every | any exhaustion; any notice; exit 0
 // options: fail_every=10
-// case: after | after | any exhaustion; exit 0
+// case: after | after | any exhaustion; any notice; exit 0
 // options: fail_after=50
 // case: never | never | silent
 #include "scenario.h"
