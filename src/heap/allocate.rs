@@ -74,6 +74,8 @@ unsafe fn take_small<const POISONED: bool>(
         if index == NO_SLOT {
             return 0;
         }
+        // First, because it is a call: what follows stays in registers.
+        let stack = heap.capture(entry);
         let slot = (*slab).slot as usize;
         let start = (*slab).first + index as usize * slot;
         let pattern = Pattern::of_slot((*slab).pattern, start);
@@ -84,7 +86,6 @@ unsafe fn take_small<const POISONED: bool>(
         }
         let record = (*slab).records.add(index as usize);
         (*slab).free = Record((*record).load(Relaxed)).next();
-        let stack = heap.capture(entry);
         let base = heap.live_base.load(Relaxed);
         let live = Record::complete(base, Family::from_bits(family), slot - size, stack);
         (*record).store(live.0, Release);

@@ -69,6 +69,8 @@ unsafe fn retire<const FAMILY: u8, const POISONED: bool>(
     // What free frees comes from malloc or from the aligned family.
     const EITHER: u64 = (Family::Aligned as u64) << 3;
     let either = if FAMILY == Family::Malloc as u8 { EITHER } else { 0 };
+    // First, because it is a call: what follows keeps its values in registers.
+    let stack = heap.capture(entry);
     // SAFETY: granules below the extent are mapped; a slot number below
     // `slots` has a record; a live record's slot is memory of the heap.
     unsafe {
@@ -99,7 +101,6 @@ unsafe fn retire<const FAMILY: u8, const POISONED: bool>(
                 crime::fill_end(pointer, size, pattern);
             }
         }
-        let stack = heap.capture(entry);
         heap.count_out(size);
         let slab = Window::granule((*granule).head);
         if heap.held_limit == 0 && (*slab).owner.load(Relaxed) == &raw const *heap as usize {

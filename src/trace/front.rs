@@ -255,13 +255,7 @@ impl FrontCache {
     }
 
     /// Writes a leaf; `None` when it cannot be told in this form.
-    fn write(
-        &mut self,
-        key: &Key,
-        id: StackId,
-        needs_fp: bool,
-        checks: &[Check],
-    ) -> Option<u32> {
+    fn write(&mut self, key: &Key, id: StackId, needs_fp: bool, checks: &[Check]) -> Option<u32> {
         if self.ring.is_null() {
             self.ring = tables::map(RING as usize * size_of::<u64>())?.as_ptr().cast();
             self.head = RING + 1;
