@@ -198,8 +198,11 @@ fn from_instruction(context: &libc::ucontext_t) -> Option<Explanation> {
         }
         Operand::Memory { address, .. } if is_canonical(address) => None,
         Operand::Memory { address, base, index, .. } => {
-            let exact = base.and_then(from_word).or_else(|| index.and_then(from_word));
-            exact.or_else(|| near_word(address))
+            let words = [base, index];
+            let exact = || words.into_iter().flatten().filter_map(from_word);
+            // A pattern with an offset added may look like another slot's.
+            let known = exact().find(|found| found.block.is_some());
+            known.or_else(|| near_word(address)).or_else(|| exact().next())
         }
     }
 }
