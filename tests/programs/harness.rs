@@ -67,7 +67,7 @@ impl Scenario {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs").join(name);
         Scenario {
             folder,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_secs(180),
             environment: vec![("LC_ALL", "C.UTF-8".to_owned())],
             normalise: str::to_owned,
         }
