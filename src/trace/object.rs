@@ -137,15 +137,15 @@ fn iterate(address: usize) -> Option<Object> {
             headers: info.dlpi_phdr as usize,
             header_count: usize::from(info.dlpi_phnum),
         };
-        let mut range = usize::MAX..0;
+        let (mut start, mut end) = (usize::MAX, 0);
         for header in object.program_headers() {
             if header.p_type == libc::PT_LOAD {
-                let start = object.address_of(header);
-                range.start = range.start.min(start & !(crate::units::OS_PAGE - 1));
-                range.end = range.end.max(start.wrapping_add(header.p_memsz as usize));
+                let segment = object.address_of(header);
+                start = start.min(segment & !(crate::units::OS_PAGE - 1));
+                end = end.max(segment.wrapping_add(header.p_memsz as usize));
             }
         }
-        (object.start, object.end) = (range.start, range.end);
+        (object.start, object.end) = (start, end);
         let here = (object.start..object.end).contains(&search.address);
         if here {
             search.object = Some(object);
