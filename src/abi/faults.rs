@@ -9,11 +9,11 @@
 //! Invariant: a fault is ours only if the address that the instruction used
 //! says so; what cannot be told is passed on without a word.
 
-use super::instruction::{self, Operand, Registers};
 use super::runtime::OPTIONS_BUFFER;
 use super::violations::{self, Fault};
 use super::{signals, warnings};
 use crate::guard::Pattern;
+use crate::guard::instruction::{self, Operand, Registers, Unclear};
 use crate::heap::{self, Block, FILL_BYTE, Found};
 use crate::memory::Window;
 use crate::platform::linux::process;
@@ -183,11 +183,19 @@ fn from_instruction(context: &libc::ucontext_t) -> Option<Explanation> {
     ];
     let registers: Registers = order.map(|number| saved[number as usize] as u64);
     let pc = saved[libc::REG_RIP as usize] as usize;
-    // Not past the page's end: the next one may not be there.
-    let length = LONGEST_INSTRUCTION.min(4096 - pc % 4096);
-    // SAFETY: the processor fetched the instruction that faulted from there.
-    let code = unsafe { core::slice::from_raw_parts(pc as *const u8, length) };
-    match instruction::operand(code, &registers)? {
+    let operand_in = |length| {
+        // SAFETY: the processor fetched the instruction that faulted from
+        // there: as many bytes as it has.
+        let code = unsafe { core::slice::from_raw_parts(pc as *const u8, length) };
+        instruction::operand(code, &registers)
+    };
+    // Past the page's end only if the instruction goes on there.
+    let on_page = LONGEST_INSTRUCTION.min(4096 - pc % 4096);
+    let operand = match operand_in(on_page) {
+        Err(Unclear::CutOff) => operand_in(LONGEST_INSTRUCTION),
+        result => result,
+    };
+    match operand.ok()? {
         Operand::JumpTo(word) => from_word(word),
         Operand::String(source, destination) => {
             from_word(source).or_else(|| from_word(destination))

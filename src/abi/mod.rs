@@ -5,7 +5,7 @@
 //! - `lifecycle`: start, exit, fork; `loader`: dlclose
 //! - `violations`, `leaks`: what the heap and the leak scan found, as reports;
 //!   `violation_text`: in words; `operators`: new and delete that are not ours
-//! - `signals`, `faults`, `instruction`: faults that a block of ours explains
+//! - `signals`, `faults`: faults that a block of ours explains
 //! - `warnings`: requests that cannot have been meant
 //! - `exhaustion`, `fail_site`: when memory runs out, and failing on purpose
 //! - `own`, `own_exhaustion`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
@@ -18,7 +18,6 @@ mod exhaustion;
 mod fail_site;
 mod faults;
 mod glibc;
-mod instruction;
 mod leaks;
 mod lifecycle;
 mod loader;

@@ -7,6 +7,8 @@
 //! Invariant: outside a live block's own bytes, every covered byte of a slab
 //! holds its slot's pattern.
 
+#[cfg(target_arch = "x86_64")]
+pub mod instruction;
 mod pattern;
 mod poison;
 mod violation;

@@ -8,15 +8,15 @@
 //! (Intel SDM vol. 2, chapter 2.) An immediate behind the displacement does not
 //! matter, except to rip-relative operands, which name no register.
 //!
-//! Invariant: what is not understood gives `None`; then nobody is accused.
+//! Invariant: what is not understood gives an error; then nobody is accused.
 
 /// The registers of a fault, in the encoding's order: rax rcx rdx rbx rsp rbp
 /// rsi rdi r8 … r15.
-pub(super) type Registers = [u64; 16];
+pub type Registers = [u64; 16];
 
 /// What the instruction does with memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Operand {
+pub enum Operand {
     /// It reads or writes at `address`, computed from these registers' values.
     Memory {
         /// The effective address.
@@ -40,8 +40,17 @@ const RSP: usize = 4;
 const RSI: usize = 6;
 const RDI: usize = 7;
 
+/// Why an instruction gave no operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unclear {
+    /// It goes on behind the bytes that were given.
+    CutOff,
+    /// It uses no memory by a register, or is none that is known here.
+    NoOperand,
+}
+
 /// Reads the instruction in `code`.
-pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
+pub fn operand(code: &[u8], registers: &Registers) -> Result<Operand, Unclear> {
     let mut bytes = Bytes { code, at: 0 };
     let mut byte = bytes.next()?;
     while matches!(byte, 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x2e | 0x36 | 0x3e | 0x26) {
@@ -49,7 +58,7 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
     }
     // fs and gs add a base that is not in the registers.
     if matches!(byte, 0x64 | 0x65) {
-        return None;
+        return Err(Unclear::NoOperand);
     }
     let (mut extend_index, mut extend_base) = (false, false);
     let mut has_modrm = true;
@@ -104,10 +113,10 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
     }
     match opcode {
         0xa4..=0xa7 | 0xaa..=0xaf => {
-            return Some(Operand::String(registers[RSI], registers[RDI]));
+            return Ok(Operand::String(registers[RSI], registers[RDI]));
         }
-        0xc2 | 0xc3 => return Some(Operand::Return(registers[RSP])),
-        _ if !has_modrm => return None,
+        0xc2 | 0xc3 => return Ok(Operand::Return(registers[RSP])),
+        _ if !has_modrm => return Err(Unclear::NoOperand),
         _ => {}
     }
     let modrm = bytes.next()?;
@@ -115,7 +124,10 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
     let jumps = opcode == 0xff && matches!(middle, 2 | 4);
     let extended = |number: usize, extend: bool| registers[number | usize::from(extend) << 3];
     if mode == 3 {
-        return jumps.then(|| Operand::JumpTo(extended(low, extend_base)));
+        return match jumps {
+            true => Ok(Operand::JumpTo(extended(low, extend_base))),
+            false => Err(Unclear::NoOperand),
+        };
     }
     let (mut base, mut index, mut scale) = (None, None, 0);
     if low == 4 {
@@ -129,7 +141,7 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
             base = Some(extended(base_number, extend_base));
         }
     } else if low == 5 && mode == 0 {
-        return None;
+        return Err(Unclear::NoOperand);
     } else {
         base = Some(extended(low, extend_base));
     }
@@ -143,7 +155,7 @@ pub(super) fn operand(code: &[u8], registers: &Registers) -> Option<Operand> {
         .unwrap_or(0)
         .wrapping_add(index.unwrap_or(0) << scale)
         .wrapping_add(displacement as u64);
-    Some(Operand::Memory { address, base, index, jumps })
+    Ok(Operand::Memory { address, base, index, jumps })
 }
 
 fn one_byte_has_modrm(opcode: u8) -> bool {
@@ -173,17 +185,17 @@ struct Bytes<'a> {
 }
 
 impl Bytes<'_> {
-    fn next(&mut self) -> Option<u8> {
+    fn next(&mut self) -> Result<u8, Unclear> {
         let byte = self.code.get(self.at).copied();
         self.at += 1;
-        byte
+        byte.ok_or(Unclear::CutOff)
     }
 
     /// Four bytes, sign-extended.
-    fn word(&mut self) -> Option<i64> {
-        let bytes = self.code.get(self.at..self.at + 4)?;
+    fn word(&mut self) -> Result<i64, Unclear> {
+        let bytes = self.code.get(self.at..self.at + 4).ok_or(Unclear::CutOff)?;
         self.at += 4;
-        Some(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into())
+        Ok(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into())
     }
 }
 
@@ -198,7 +210,7 @@ mod tests {
 
     fn memory(code: &[u8]) -> (u64, Option<u64>, Option<u64>) {
         match operand(code, &registers()) {
-            Some(Operand::Memory { address, base, index, .. }) => (address, base, index),
+            Ok(Operand::Memory { address, base, index, .. }) => (address, base, index),
             other => panic!("{other:?}"),
         }
     }
@@ -221,22 +233,23 @@ mod tests {
 
     #[test]
     fn jumps_strings_and_returns_are_told_apart() {
-        assert_eq!(operand(&[0xff, 0xd0], &registers()), Some(Operand::JumpTo(1))); // call rax
-        assert_eq!(operand(&[0x41, 0xff, 0xe3], &registers()), Some(Operand::JumpTo(0xb001))); // jmp r11
+        assert_eq!(operand(&[0xff, 0xd0], &registers()), Ok(Operand::JumpTo(1))); // call rax
+        assert_eq!(operand(&[0x41, 0xff, 0xe3], &registers()), Ok(Operand::JumpTo(0xb001))); // jmp r11
         let through = operand(&[0xff, 0x57, 0x10], &registers()); // call [rdi+16]
-        assert!(matches!(through, Some(Operand::Memory { address: 0x7011, jumps: true, .. })));
+        assert!(matches!(through, Ok(Operand::Memory { address: 0x7011, jumps: true, .. })));
         let copy = operand(&[0xf3, 0x48, 0xa5], &registers()); // rep movsq
-        assert_eq!(copy, Some(Operand::String(0x6001, 0x7001)));
-        assert_eq!(operand(&[0xc3], &registers()), Some(Operand::Return(0x4001)));
+        assert_eq!(copy, Ok(Operand::String(0x6001, 0x7001)));
+        assert_eq!(operand(&[0xc3], &registers()), Ok(Operand::Return(0x4001)));
     }
 
     #[test]
     fn what_names_no_memory_by_register_gives_nothing() {
-        assert_eq!(operand(&[0x48, 0x01, 0xd8], &registers()), None); // add rax, rbx
-        assert_eq!(operand(&[0x8b, 0x05, 0, 0, 0, 0], &registers()), None); // mov eax, [rip]
-        assert_eq!(operand(&[0x64, 0x48, 0x8b, 0x00], &registers()), None); // mov rax, fs:[rax]
-        assert_eq!(operand(&[0xf4], &registers()), None); // hlt
-        assert_eq!(operand(&[0x48], &registers()), None);
-        assert_eq!(operand(&[], &registers()), None);
+        assert_eq!(operand(&[0x48, 0x01, 0xd8], &registers()), Err(Unclear::NoOperand)); // add rax, rbx
+        assert_eq!(operand(&[0x8b, 0x05, 0, 0, 0, 0], &registers()), Err(Unclear::NoOperand)); // mov eax, [rip]
+        assert_eq!(operand(&[0x64, 0x48, 0x8b, 0x00], &registers()), Err(Unclear::NoOperand)); // mov rax, fs:[rax]
+        assert_eq!(operand(&[0xf4], &registers()), Err(Unclear::NoOperand)); // hlt
+        assert_eq!(operand(&[0x48], &registers()), Err(Unclear::CutOff));
+        assert_eq!(operand(&[0x48, 0x8b, 0x80, 0], &registers()), Err(Unclear::CutOff));
+        assert_eq!(operand(&[], &registers()), Err(Unclear::CutOff));
     }
 }
