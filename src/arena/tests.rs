@@ -7,6 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use proptest::prelude::*;
 
 /// Collects the kinds of all events.
 unsafe extern "C" fn collect(context: *mut c_void, event: *const ArenaEvent) -> ArenaAnswer {
@@ -156,6 +157,160 @@ fn random_work_raises_nothing_in_any_mode() {
         for window in [0, 32, usize::MAX] {
             work::<Guard>(window, 60_000, seed);
             work::<OwnerGuard>(window, 60_000, seed);
+        }
+    }
+}
+
+/// One step of a program that keeps to the rules.
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate { size: usize, alignment: u32 },
+    Free { which: usize },
+    Resize { which: usize, size: usize },
+    Check,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let size = prop_oneof![3 => 0..80usize, 2 => 0..600usize, 1 => 0..9000usize];
+    prop_oneof![
+        5 => (size.clone(), 0..10u32).prop_map(|(size, alignment)| Step::Allocate { size, alignment }),
+        4 => any::<usize>().prop_map(|which| Step::Free { which }),
+        2 => (any::<usize>(), size).prop_map(|(which, size)| Step::Resize { which, size }),
+        1 => Just(Step::Check),
+    ]
+}
+
+/// Runs `steps` beside a shadow: blocks never overlap, keep their contents and
+/// alignment, and the heap is whole again at the end.
+fn shadow<M: Mode>(window: usize, steps: &[Step]) -> Result<(), TestCaseError> {
+    let bench = Bench::<M>::new(1 << 15, window);
+    let whole = bench.arena.statistics();
+    let mut live: Vec<(usize, usize)> = Vec::new();
+    for step in steps {
+        match *step {
+            Step::Allocate { size, alignment } => {
+                let pointer = bench.arena.allocate(size, 1 << alignment, 3);
+                if pointer.is_null() {
+                    continue;
+                }
+                let address = pointer.addr();
+                prop_assert_eq!(address % (1usize << alignment).max(layout::ALIGNMENT), 0);
+                for &(other, length) in &live {
+                    prop_assert!(address + size <= other || other + length <= address);
+                }
+                // SAFETY: `size` bytes were just allocated.
+                unsafe { pointer.write_bytes(address as u8 ^ 0x5a, size) };
+                live.push((address, size));
+            }
+            Step::Free { which } if !live.is_empty() => {
+                let (address, size) = live.swap_remove(which % live.len());
+                prop_assert!(holds(address, size, address));
+                bench.free(core::ptr::with_exposed_provenance_mut(address));
+            }
+            Step::Resize { which, size } if !live.is_empty() => {
+                let at = which % live.len();
+                let (address, old) = live[at];
+                let pointer = core::ptr::with_exposed_provenance_mut(address);
+                let moved = bench.arena.resize(pointer, size, 1, 5);
+                if !moved.is_null() {
+                    prop_assert!(holds(moved.addr(), old.min(size), address));
+                    // SAFETY: `size` bytes are live now.
+                    unsafe { moved.write_bytes(moved.addr() as u8 ^ 0x5a, size) };
+                    live[at] = (moved.addr(), size);
+                }
+            }
+            Step::Check => prop_assert_eq!(bench.arena.check(0), 0),
+            _ => {}
+        }
+    }
+    let statistics = bench.arena.statistics();
+    prop_assert_eq!(statistics.live_blocks as usize, live.len());
+    if M::OWNER || M::GUARD {
+        prop_assert_eq!(statistics.live_bytes, live.iter().map(|block| block.1).sum::<usize>());
+    }
+    for (address, _) in live {
+        bench.free(core::ptr::with_exposed_provenance_mut(address));
+    }
+    prop_assert_eq!(bench.arena.statistics().largest_free, whole.largest_free);
+    prop_assert!(bench.kinds().iter().all(|&kind| kind == ArenaViolation::Exhausted));
+    Ok(())
+}
+
+/// Whether `size` bytes at `address` are those of a block filled at `origin`.
+fn holds(address: usize, size: usize, origin: usize) -> bool {
+    // SAFETY: a live block of at least `size` bytes.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), size)
+    };
+    bytes.iter().all(|&byte| byte == origin as u8 ^ 0x5a)
+}
+
+/// A heap with gaps, one of whose blocks is written over its end: whatever is
+/// hit, the first event names that block, walks end, and the heap goes on.
+fn overflow<M: Mode>(victim: usize, beyond: &[u8], checked: bool) -> Result<(), TestCaseError> {
+    let bench = Bench::<M>::new(1 << 14, 32);
+    let blocks: Vec<_> = (0..40).map(|i| bench.get(i * 7 % 90)).collect();
+    for gap in blocks.iter().skip(2).step_by(3) {
+        bench.free(*gap);
+    }
+    // Neither a gap nor the highest block, whose end is the arena's.
+    let victim = 3 + victim % 36 / 3 * 3;
+    let (pointer, size) = (blocks[victim], victim * 7 % 90);
+    // SAFETY: not sound, on purpose: bytes of the arena after the block.
+    unsafe { pointer.add(size).copy_from_nonoverlapping(beyond.as_ptr(), beyond.len()) };
+    if checked {
+        bench.arena.check(0);
+    } else {
+        bench.free(pointer);
+    }
+    let events = bench.events();
+    prop_assert!(!events.is_empty(), "nothing told");
+    prop_assert_eq!(events[0].kind, ArenaViolation::Overflow);
+    prop_assert_eq!(events[0].block, pointer.addr());
+    bench.arena.check(0);
+    bench.events();
+    prop_assert_eq!(bench.arena.check(0), 0, "a crime told twice");
+    for size in 0..60 {
+        let pointer = bench.arena.allocate(size * 5, 1, 0);
+        bench.free(pointer);
+    }
+    prop_assert!(bench.kinds().iter().all(|&kind| kind == ArenaViolation::Exhausted));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_program_that_keeps_to_the_rules_sees_an_ordinary_heap(
+        steps in proptest::collection::vec(step(), 1..200),
+        window in prop_oneof![Just(0), Just(32), Just(usize::MAX)],
+    ) {
+        shadow::<Bare>(0, &steps)?;
+        shadow::<Owner>(0, &steps)?;
+        shadow::<Guard>(window, &steps)?;
+        shadow::<OwnerGuard>(window, &steps)?;
+    }
+
+    #[test]
+    fn an_overflow_is_told_by_its_block_and_mended_however_far_it_goes(
+        victim in 0..40usize,
+        beyond in proptest::collection::vec(any::<u8>().prop_map(|byte| byte & !1), 1..120),
+        checked in any::<bool>(),
+    ) {
+        overflow::<Guard>(victim, &beyond, checked)?;
+        overflow::<OwnerGuard>(victim, &beyond, checked)?;
+    }
+}
+
+#[test]
+fn every_size_has_a_class_and_a_bit() {
+    for shift in 4..31 {
+        for size in [(1usize << shift) - layout::ALIGNMENT, 1 << shift, 3 << (shift - 1)] {
+            let class = classes::of(size);
+            assert!(class < 32 * classes::MAP_WORDS);
+            assert!(class <= classes::of(size + layout::ALIGNMENT));
+            assert!(classes::widest(classes::count(size)) <= size);
         }
     }
 }
