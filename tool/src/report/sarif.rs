@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
     rule("HW107", "new-delete-type-mismatch", "warning", "Deleted with another size than new's"),
     rule("HW108", "size-mismatch", "warning", "Freed with another size than asked for"),
     rule("HW109", "use-of-uninitialized-value", "error", "Memory was read before it was set"),
+    rule("HW110", "heap-corruption", "error", "A block's header was overwritten"),
     rule("HW201", "calloc-overflow", "warning", "The product of calloc's arguments overflows"),
     rule("HW202", "allocation-size-too-big", "warning", "More memory than any object may have"),
     rule("HW203", "invalid-alignment", "warning", "The alignment is not allowed"),
