@@ -1,6 +1,7 @@
 // innocent: an alignment of 1 GiB works or gives ENOMEM, and never wraps
 // origin: tcmalloc AlignedAllocUnsupportedAlignment, mimalloc malloc-aligned9, API-08
 // expect: any warning
+// expect: any exhaustion
 // expect: exit 0
 #include "scenario.h"
 

@@ -17,6 +17,8 @@ static void *probe(void *unused) {
 
 int main(void) {
     pthread_t thread;
+    /* A program that allocates only through libc would not draw in the archive. */
+    free(opaque(malloc(10)));
     probe(NULL);
     CHECK(pthread_create(&thread, NULL, probe, NULL) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
