@@ -1,0 +1,7 @@
+#include <stdlib.h>
+
+int main(void) {
+    void *volatile block = malloc(10);
+    block = NULL;
+    return 0;
+}

@@ -1,0 +1,154 @@
+//! The examples for test frameworks, run as a user would: a C macro, a
+//! GoogleTest listener, a CTest project. Where a framework is not installed,
+//! its test says that it is skipped.
+//!
+//! Needs `make` first (`HEAPWARDEN_LIB_DIR`: where `libheapwarden.so` and the
+//! command lie).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn built(name: &str) -> PathBuf {
+    let directory = std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release"),
+        PathBuf::from,
+    );
+    let path = directory.join(name);
+    assert!(path.is_file(), "{} is missing: run make first", path.display());
+    path
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// A directory that is gone when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("heapwarden-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+
+    fn compile(&self, compiler: &str, name: &str, text: &str, libraries: &[&str]) -> PathBuf {
+        let (source, program) = (self.0.join(name), self.0.join("tests"));
+        fs::write(&source, text).unwrap();
+        let status = Command::new(compiler)
+            .args(["-g", "-O0", "-Wall", "-Wextra", "-Werror", "-fno-builtin"])
+            .arg("-I")
+            .arg(example("testing"))
+            .arg("-o")
+            .args([&program, &source])
+            .args(libraries)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        program
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a program, with the library or without.
+fn run(program: &Path, arguments: &[&str], is_watched: bool) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env("HEAPWARDEN_OPTIONS", "exitcode=0");
+    if is_watched {
+        command.env("LD_PRELOAD", built("libheapwarden.so"));
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn the_c_macro_fails_the_test_that_loses_memory() {
+    let scratch = Scratch::new("macro");
+    let program = scratch.compile(
+        "cc",
+        "macro.c",
+        r#"#include "heapwarden_assert.h"
+static void *volatile kept;
+static void lose(void) { kept = malloc(10); kept = NULL; }
+static void release(void) { kept = malloc(10); free(kept); kept = NULL; }
+int main(int argc, char **argv) {
+    (void)argv;
+    HEAPWARDEN_NO_LEAKS(release());
+    puts("released");
+    fflush(stdout);
+    if (argc > 1) HEAPWARDEN_NO_LEAKS(lose());
+    return 0;
+}
+"#,
+        &[],
+    );
+    let innocent = run(&program, &[], true);
+    assert!(innocent.status.success(), "{}", String::from_utf8_lossy(&innocent.stderr));
+    let guilty = run(&program, &["lose"], true);
+    let complaint = String::from_utf8_lossy(&guilty.stderr).into_owned();
+    assert!(!guilty.status.success());
+    assert_eq!(guilty.stdout, b"released\n");
+    assert!(complaint.contains("macro.c:10: blocks are lost after: lose()"), "{complaint}");
+    assert!(run(&program, &["lose"], false).status.success(), "without the library: a no-op");
+}
+
+#[test]
+fn the_googletest_listener_fails_only_the_leaking_test() {
+    if !Path::new("/usr/include/gtest/gtest.h").exists() {
+        eprintln!("SKIPPED: GoogleTest is not installed (apt-get install libgtest-dev)");
+        return;
+    }
+    let scratch = Scratch::new("gtest");
+    let program = scratch.compile(
+        "c++",
+        "tests.cpp",
+        r#"#include "heapwarden_gtest.h"
+static int *volatile kept;
+TEST(Heap, Releases) { kept = new int(1); delete kept; kept = nullptr; }
+TEST(Heap, Loses) { kept = new int(2); kept = nullptr; }
+int main(int argc, char **argv) {
+    testing::InitGoogleTest(&argc, argv);
+    heapwarden::listen();
+    return RUN_ALL_TESTS();
+}
+"#,
+        &["-lgtest", "-pthread"],
+    );
+    let watched = run(&program, &[], true);
+    let text = String::from_utf8_lossy(&watched.stdout).into_owned();
+    assert_eq!(watched.status.code(), Some(1), "{text}");
+    assert!(text.contains("[       OK ] Heap.Releases"), "{text}");
+    assert!(text.contains("this test loses memory"), "{text}");
+    assert!(text.contains("[  FAILED  ] Heap.Loses"), "{text}");
+    assert!(run(&program, &[], false).status.success(), "the twin: without the library");
+}
+
+#[test]
+fn ctest_fails_the_leaking_program_and_shows_the_report() {
+    if !Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        eprintln!("SKIPPED: CTest is not installed (apt-get install cmake)");
+        return;
+    }
+    let scratch = Scratch::new("ctest");
+    let step = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&scratch.0);
+        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
+    };
+    let source = example("ci");
+    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
+    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
+    assert!(step("cmake", &["--build", "."]).status.success());
+    let tested = step("ctest", &["--output-on-failure"]);
+    let text = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(!tested.status.success());
+    assert!(text.contains("1 tests failed out of 2"), "{text}");
+    assert!(text.contains("Direct leak of 10 byte(s) in 1 object(s) allocated from:"), "{text}");
+    assert!(text.contains("leaking.c:4"), "{text}");
+}
