@@ -152,10 +152,12 @@ pub unsafe extern "C" fn heapwarden_arena_realloc_at(
         return arena.allocate_plain(size, site).cast();
     }
     if size == 0 {
-        arena.free(pointer.cast(), site);
+        // SAFETY: as C's realloc: the caller does not use the block any more.
+        unsafe { arena.free(pointer.cast(), site) };
         return ptr::null_mut();
     }
-    arena.resize(pointer.cast(), size, 1, site).cast()
+    // SAFETY: as C's realloc.
+    unsafe { arena.resize(pointer.cast(), size, 1, site) }.cast()
 }
 
 /// Gives a block back. Null does nothing. Constant time with a poison window
@@ -169,7 +171,8 @@ pub unsafe extern "C" fn heapwarden_arena_free_at(
     pointer: *mut c_void,
     site: *const c_void,
 ) {
-    arena(heap).free(pointer.cast(), site.addr());
+    // SAFETY: as C's free: the caller does not use the block any more.
+    unsafe { arena(heap).free(pointer.cast(), site.addr()) };
 }
 
 /// Exactly the size that was asked for (bare mode: the size available); 0 when

@@ -191,8 +191,12 @@ impl<M: Mode> Arena<M> {
     }
 
     /// Frees what `allocate` returned; null does nothing.
+    ///
+    /// # Safety
+    /// Nobody uses the block any more. A pointer that is no block is judged and
+    /// told; in bare and owner mode the judgement is not certain.
     #[inline(never)]
-    pub fn free(self, pointer: *mut u8, site: usize) {
+    pub unsafe fn free(self, pointer: *mut u8, site: usize) {
         if pointer.is_null() {
             return;
         }

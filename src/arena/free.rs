@@ -68,7 +68,7 @@ impl<M: Mode> Heap<M> {
         // SAFETY: PREVIOUS_FREE says that a footer is there.
         let size = unsafe { load(address - WORD) };
         let at = address.wrapping_sub(size);
-        if size % ALIGNMENT == 0 && size <= address - self.first {
+        if size.is_multiple_of(ALIGNMENT) && size <= address - self.first {
             // SAFETY: inside a region, at a block's phase.
             let block = unsafe { Block::<M>::at(at) };
             // Of a footer of 0, this is the live block itself, whose state is not.

@@ -149,12 +149,17 @@ unsafe impl<R: RawMutex, M: Mode> GlobalAlloc for ArenaAllocator<R, M> {
 
     unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
         if let Some(arena) = self.arena() {
-            arena.free(pointer, 0);
+            // SAFETY: `GlobalAlloc`'s promise.
+            unsafe { arena.free(pointer, 0) };
         }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        self.arena().map_or(ptr::null_mut(), |arena| arena.resize(pointer, size, layout.align(), 0))
+        match self.arena() {
+            // SAFETY: `GlobalAlloc`'s promise.
+            Some(arena) => unsafe { arena.resize(pointer, size, layout.align(), 0) },
+            None => ptr::null_mut(),
+        }
     }
 }
 

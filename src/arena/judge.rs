@@ -28,7 +28,7 @@ impl<M: Mode> Heap<M> {
     #[inline(always)]
     pub(super) fn claim_here(&mut self, payload: usize) -> Option<Block<M>> {
         let address = payload.wrapping_sub(M::HEADER);
-        if payload % ALIGNMENT != 0 || !self.enter_region_of_header(address) {
+        if !payload.is_multiple_of(ALIGNMENT) || !self.enter_region_of_header(address) {
             self.notice(ArenaViolation::InvalidFree, payload, 0);
             return None;
         }

@@ -17,7 +17,17 @@ impl<M: Mode> Arena<M> {
     /// The block at `pointer`, not null, with `size` bytes, perhaps elsewhere
     /// and then at a multiple of `alignment`; null when there is no room or
     /// `pointer` is no live block, and then nothing has changed.
-    pub fn resize(self, pointer: *mut u8, size: usize, alignment: usize, site: usize) -> *mut u8 {
+    ///
+    /// # Safety
+    /// Nobody uses the block by its old address any more if it moves; otherwise
+    /// as for [`Arena::free`].
+    pub unsafe fn resize(
+        self,
+        pointer: *mut u8,
+        size: usize,
+        alignment: usize,
+        site: usize,
+    ) -> *mut u8 {
         let Some(block) = self.enter_with(pointer, site) else { return core::ptr::null_mut() };
         let old = block.requested();
         let heap = self.heap();
@@ -37,7 +47,8 @@ impl<M: Mode> Arena<M> {
                 unsafe { new.add(at).write_volatile(pointer.add(at).read_volatile()) };
                 at += 1;
             }
-            self.free(pointer, site);
+            // SAFETY: the caller's promise.
+            unsafe { self.free(pointer, site) };
         }
         new
     }

@@ -53,8 +53,14 @@ impl<M: Mode> Bench<M> {
         pointer
     }
 
+    pub fn resize(&self, pointer: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: as for `free`.
+        unsafe { self.arena.resize(pointer, size, 1, 5) }
+    }
+
     pub fn free(&self, pointer: *mut u8) {
-        self.arena.free(pointer, 0x2001);
+        // SAFETY: the tests commit their crimes inside the bench's own memory.
+        unsafe { self.arena.free(pointer, 0x2001) };
     }
 }
 
@@ -114,7 +120,7 @@ fn work<M: Mode>(window: usize, steps: usize, seed: u64) {
             live.swap_remove(at);
         } else {
             let new_size = random(&mut state) % 700;
-            let moved = bench.arena.resize(pointer, new_size, 1, 5);
+            let moved = bench.resize(pointer, new_size);
             if moved.is_null() {
                 failures += 1;
                 continue;
@@ -211,7 +217,7 @@ fn shadow<M: Mode>(window: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                 let at = which % live.len();
                 let (address, old) = live[at];
                 let pointer = core::ptr::with_exposed_provenance_mut(address);
-                let moved = bench.arena.resize(pointer, size, 1, 5);
+                let moved = bench.resize(pointer, size);
                 if !moved.is_null() {
                     prop_assert!(holds(moved.addr(), old.min(size), address));
                     // SAFETY: `size` bytes are live now.
