@@ -196,8 +196,13 @@ fn make_heap() -> Option<*mut ThreadHeap> {
     if STARTED.load(Relaxed) == 0 {
         STARTED.store(ticks().max(1), Relaxed);
     }
-    let heap = memory::map_metadata(size_of::<ThreadHeap>())?.cast::<ThreadHeap>().as_ptr();
-    let ring = memory::allocate_metadata(free::FIRST_RING * 8)?.cast::<u64>().as_ptr();
+    let ring = memory::allocate_metadata(free::FIRST_RING * 8)?;
+    let Some(heap) = memory::map_metadata(size_of::<ThreadHeap>()) else {
+        // SAFETY: allocated above with the same size, used by nobody.
+        unsafe { memory::free_metadata(ring, free::FIRST_RING * 8) };
+        return None;
+    };
+    let (heap, ring) = (heap.cast::<ThreadHeap>().as_ptr(), ring.cast::<u64>().as_ptr());
     // SAFETY: fresh zeroed memory of the right size, aligned to a page; zero
     // is valid for every field but the bins, set here.
     unsafe {
@@ -460,11 +465,7 @@ pub fn memory() -> Memory {
 /// Gives free memory back to the operating system (malloc_trim(3)); whether
 /// any was.
 pub fn trim() -> bool {
-    if let Some(mut heap) = enter() {
-        heap.finder = StackId::UNKNOWN;
-        free::flush(&mut heap);
-        refill::release_empty(&mut heap);
-    }
+    pressure::reclaim();
     CENTRAL.lock().runs.trim()
 }
 

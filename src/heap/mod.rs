@@ -21,6 +21,8 @@ mod census;
 mod central;
 mod check;
 mod crime;
+#[cfg(test)]
+mod failure_tests;
 mod free;
 mod guard_page;
 mod judge;

@@ -157,7 +157,7 @@ pub(super) fn without_heap(size: usize) {
 /// Empties the calling thread's quarantine and those of threads that have
 /// ended, and gives their empty slabs back. Other threads shrink theirs when
 /// they next allocate or free.
-fn reclaim() {
+pub(super) fn reclaim() {
     if let Some(mut heap) = central::enter() {
         empty(&mut heap);
     }
@@ -169,6 +169,7 @@ fn reclaim() {
 
 fn empty(heap: &mut Entered) {
     let heap: &mut ThreadHeap = heap;
+    heap.finder = StackId::UNKNOWN;
     free::flush(heap);
     refill::release_empty(heap);
 }

@@ -17,7 +17,7 @@ use super::{crime, free, guard_page};
 use crate::guard::{self, GUARD_BYTES, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Run, Window};
-use crate::platform::{Access, Host, Platform};
+use crate::platform::{Host, Platform};
 use crate::units::{OS_PAGE, StackId, align_up};
 use core::ptr;
 use core::sync::atomic::{
@@ -263,8 +263,7 @@ pub(super) fn move_to(
     let bytes = align_up(front + block.size, OS_PAGE).min(length as usize * GRANULE);
     let from = Window::address_of(old);
     // SAFETY: both runs are ours: the old span's owner gave it up for the new
-    // one, whose memory nobody has yet. What moves away leaves a hole in the
-    // window, which is mapped again before the run is given back.
+    // one, whose memory nobody has yet.
     unsafe {
         if Host::move_pages(from, start - front, bytes).is_err() {
             ptr::copy_nonoverlapping(block.start as *const u8, start as *mut u8, block.size);
@@ -277,24 +276,9 @@ pub(super) fn move_to(
         let run_end = start - front + (*head).run as usize * GRANULE;
         arm_ends(start, request.size, run_end, front);
         bury(block.start, block.record.stack(), stack, block.size);
-        if Host::map_at(from, bytes, Access::ReadWrite).is_ok() {
-            give_back(granule);
-        } else {
-            // The hole stays out of use: its granules describe nothing.
-            lose(old, length);
-        }
+        give_back(granule);
     }
     Some(start)
-}
-
-/// # Safety
-/// The granules belong to the caller and their memory is gone.
-unsafe fn lose(start: u32, length: u32) {
-    let _central = CENTRAL.lock();
-    for index in start..start + length {
-        // SAFETY: the caller's promise.
-        unsafe { Window::granule(index).write(Granule::EMPTY) };
-    }
 }
 
 /// What is remembered of a span whose memory was given back.

@@ -64,7 +64,8 @@ pub trait Platform {
     /// The range belongs to the caller and nothing points into it any more.
     unsafe fn unmap(address: usize, bytes: usize) -> Result<(), OsError>;
     /// Moves the pages of `old` to `new` without copying (mremap(2),
-    /// `MREMAP_MAYMOVE | MREMAP_FIXED`); what was mapped at `new` is replaced.
+    /// `MREMAP_FIXED | MREMAP_DONTUNMAP`, Linux 5.7); what was mapped at `new`
+    /// is replaced, `old` stays mapped and reads as zero.
     ///
     /// # Safety
     /// Both ranges belong to the caller and do not overlap.

@@ -59,7 +59,7 @@ pub(super) unsafe fn unmap(address: usize, bytes: usize) -> Result<(), OsError> 
 }
 
 pub(super) unsafe fn move_pages(old: usize, new: usize, bytes: usize) -> Result<(), OsError> {
-    let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as usize;
+    let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) as usize;
     // SAFETY: both ranges are the caller's (contract of `Platform::move_pages`).
     unsafe { call(libc::SYS_mremap, [old, bytes, bytes, flags, new, 0]) }.map(drop)
 }

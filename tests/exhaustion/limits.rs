@@ -1,0 +1,133 @@
+//! The endless loop under every kind of limit.
+
+use crate::support::{Outcome, Run, compile, folder, names_the_hog};
+use std::fs;
+use std::path::Path;
+
+/// One run of the hog; it must be told early and at the end, and go on.
+fn hog(test: &str, options: &str, before: &str, source: &str) -> Outcome {
+    let folder = folder(test);
+    let program = compile("tests/exhaustion/hog.c", &folder);
+    let run = Run { program: &program, arguments: &["1000000", "7"], options, before };
+    let outcome = run.go(&folder);
+    assert_eq!(outcome.code, 7, "{}", outcome.stderr);
+    let refused = outcome.exhaustion("refused");
+    assert!(!refused.is_empty(), "{:#?}", outcome.records);
+    names_the_hog(refused[0]);
+    assert_eq!(refused[0]["requested"], 1_000_000);
+    assert_eq!(refused[0]["limit_from"], source);
+    assert_eq!(refused[0]["stack"][0]["function"], "grow");
+    assert_eq!(outcome.exhaustion("early").len(), 1, "{:#?}", outcome.records);
+    fs::remove_dir_all(folder).unwrap();
+    outcome
+}
+
+#[test]
+fn under_heap_limit_mb() {
+    let outcome = hog("heap-limit", "heap_limit_mb=64", "", "heap_limit_mb");
+    let blocks: u64 = outcome.stdout.trim().parse().unwrap();
+    assert!((50..=67).contains(&blocks), "{blocks}");
+}
+
+#[test]
+fn under_a_limited_address_space() {
+    hog("address-space", "", "ulimit -v 300000", "RLIMIT_AS");
+}
+
+#[test]
+fn under_a_limited_data_segment() {
+    hog("data", "", "ulimit -d 200000", "RLIMIT_DATA");
+}
+
+/// A memory control group of 64 MiB, if this machine lets us make one.
+fn control_group(name: &str) -> Option<(String, String)> {
+    let places =
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+    places.into_iter().find_map(|(top, file)| {
+        let group = format!("{top}/{name}-{}", std::process::id());
+        fs::create_dir(&group).ok()?;
+        let limit = format!("{group}/{file}");
+        if fs::write(&limit, "67108864").is_err() {
+            let _ = fs::remove_dir(&group);
+            return None;
+        }
+        Some((group, limit))
+    })
+}
+
+#[test]
+fn in_a_control_group() {
+    let Some((group, _)) = control_group("heapwarden-test") else {
+        eprintln!("no memory control group can be made here: not tested");
+        return;
+    };
+    let enter = format!("echo $$ > {group}/cgroup.procs");
+    hog("control-group", "", &enter, "cgroup memory.max");
+    let _ = fs::remove_dir(Path::new(&group));
+}
+
+#[test]
+fn small_blocks_to_the_last_byte_and_the_program_s_own_exit_code() {
+    let folder = folder("small");
+    let program = compile("tests/exhaustion/hog.c", &folder);
+    for (options, before) in [("heap_limit_mb=32", ""), ("", "ulimit -v 60000")] {
+        let run = Run { program: &program, arguments: &["40", "0"], options, before };
+        let outcome = run.go(&folder);
+        assert_eq!(outcome.code, 0, "{before}: {}", outcome.stderr);
+        names_the_hog(outcome.exhaustion("refused")[0]);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn enough_memory_is_silent_and_a_warning_can_be_turned_off() {
+    let folder = folder("silent");
+    let program = compile("tests/exhaustion/hog.c", &folder);
+    let run = Run {
+        program: &program,
+        arguments: &["1000000", "7", "50"],
+        options: "heap_limit_mb=64",
+        before: "",
+    };
+    let outcome = run.go(&folder);
+    assert_eq!(outcome.code, 7);
+    assert!(outcome.exhaustion("early").is_empty() && outcome.exhaustion("refused").is_empty());
+    let off =
+        Run { arguments: &["1000000", "7"], options: "heap_limit_mb=64:warn_at_percent=0", ..run };
+    let outcome = off.go(&folder);
+    assert!(outcome.exhaustion("early").is_empty());
+    assert_eq!(outcome.exhaustion("refused").len(), 1, "once, not at every refusal");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn it_aborts_where_that_is_wanted() {
+    let folder = folder("abort");
+    let program = compile("tests/exhaustion/hog.c", &folder);
+    let run = Run {
+        program: &program,
+        arguments: &["1000000", "0"],
+        options: "heap_limit_mb=64:abort_on_exhaustion=1",
+        before: "ulimit -c 0",
+    };
+    let outcome = run.go(&folder);
+    assert!([134, -6].contains(&outcome.code), "{}", outcome.code);
+    names_the_hog(outcome.exhaustion("refused")[0]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_scan_says_that_reachable_memory_is_not_lost() {
+    let folder = folder("scan");
+    let program = compile("tests/exhaustion/hog.c", &folder);
+    let run = Run {
+        program: &program,
+        arguments: &["1000000", "7"],
+        options: "heap_limit_mb=64:exhaustion_scan=1",
+        before: "",
+    };
+    let outcome = run.go(&folder);
+    assert_eq!(outcome.code, 7);
+    assert_eq!(outcome.exhaustion("refused")[0]["lost_bytes"], 0);
+    fs::remove_dir_all(folder).unwrap();
+}
