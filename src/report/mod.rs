@@ -53,6 +53,8 @@ mod reporter;
 #[cfg(feature = "hosted")]
 mod sink;
 mod source;
+#[cfg(feature = "hosted")]
+mod state;
 mod suppress;
 #[cfg(test)]
 mod tests;

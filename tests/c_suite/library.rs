@@ -122,8 +122,16 @@ fn load_exports_the_whole_family() {
 }
 
 /// Functions that are not malloc's but are watched: threads, module tables, names.
-const INTERPOSED: &[&str] =
-    &["pthread_create", "sigaction", "signal", "dlclose", "dlopen", "cfree", "malloc_size", "reallocarray"];
+const INTERPOSED: &[&str] = &[
+    "pthread_create",
+    "sigaction",
+    "signal",
+    "dlclose",
+    "dlopen",
+    "cfree",
+    "malloc_size",
+    "reallocarray",
+];
 
 #[test]
 fn load_family_functions_do_not_call_each_other() {
