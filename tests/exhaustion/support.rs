@@ -30,8 +30,8 @@ pub fn compile(source: &str, folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let program = folder.join(source.file_stem().unwrap());
     let output = Command::new("cc")
-        .args(["-g", "-O1", "-fno-builtin", "-Wl,--unresolved-symbols=ignore-all", "-o"])
-        .args([&program, &source])
+        .args(["-g", "-O1", "-fno-builtin", "-Wl,--as-needed", "-o"])
+        .args([&program, &source, &built("libheapwarden.so")])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
