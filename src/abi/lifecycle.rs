@@ -193,9 +193,9 @@ fn finish(status: i32, saved: *const Saved) {
     super::exhaustion::finish();
     heap::check_heap(heap::capture(Saved::entry(saved)));
     super::warnings::flush();
-    // A forked child is asked only for what it allocated itself.
+    // A forked child is asked only if told, and for what it allocated itself.
     let since = FORK_SEQUENCE.load(Relaxed);
-    let verdict = match options.detect_leaks {
+    let verdict = match options.detect_leaks && (since == 0 || options.check_children) {
         true => super::leaks::check_at_exit(saved, since),
         false => Verdict::Clean,
     };

@@ -85,6 +85,9 @@ pub struct Options {
     pub log_path: FixedText<PATH_MAX>,
     /// File with suppressions; empty = none.
     pub suppressions: FixedText<PATH_MAX>,
+    /// Forked children that did not exec check for leaks at exit too: of what
+    /// they allocated themselves.
+    pub check_children: bool,
     /// List the suppressions that matched, with counts.
     pub print_suppressions: bool,
     /// Print a ready suppression after each report.
@@ -171,6 +174,7 @@ impl Options {
         format: Format::Text,
         log_path: FixedText::EMPTY,
         suppressions: FixedText::EMPTY,
+        check_children: false,
         print_suppressions: true,
         gen_suppressions: false,
         halt_on_error: true,

@@ -66,6 +66,7 @@ pub const TABLE: &[Row] = rows! {
     format Format, "text, or json with one record a line";
     log_path Path, "file for reports, .PID is appended; %p %e %t %q{VAR} are expanded; empty = stderr";
     suppressions Path, "file with suppressions: leak:, hidden:, error: lines or Valgrind's blocks";
+    check_children Switch, "forked children check what they allocated themselves, at their exit";
     print_suppressions Switch, "list the suppressions that matched, with counts";
     gen_suppressions Switch, "print a ready suppression after each report";
     halt_on_error Switch, "misuse aborts after its report; 0 = report and go on";
