@@ -5,7 +5,8 @@ use super::shim::Saved;
 use crate::config::Format;
 use crate::heap;
 use crate::leak::{
-    self, Caller, HeapAccess, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome, RootKind, RootKinds,
+    self, Caller, HeapAccess, KnownBlocks, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome,
+    RootKind, RootKinds,
 };
 use crate::memory;
 use crate::report::{self, BlockRef, Cost, Count, Dropped, FirstBlock, Leak};
@@ -46,7 +47,32 @@ impl HeapAccess for Access {
 /// The check at exit, from the exit hook that libc called.
 pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict {
     let caller = Caller::on_stack_from(after_main(Saved::entry(saved)).unwrap_or(saved as usize));
-    check(&caller, &with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT }))
+    let options = with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT });
+    if has_other_threads()
+        && let Ok(seen) = KnownBlocks::new(CONFIRMED)
+    {
+        // Another thread may be held between malloc and its caller, with the
+        // block's address nowhere yet: what is lost must be so twice.
+        let first = LeakOptions { remember: Some(&seen), ..options };
+        let verdict = check_and(&caller, &first, |leaks, summary| match leaks.count() {
+            0 => tell(leaks, summary),
+            _ => Verdict::Leaks,
+        });
+        return match verdict {
+            Verdict::Leaks => check(&caller, &LeakOptions { only_if_in: Some(&seen), ..options }),
+            other => other,
+        };
+    }
+    check(&caller, &options)
+}
+
+/// Blocks that a check at exit can confirm; more are not reported then.
+const CONFIRMED: usize = 1 << 20;
+
+fn has_other_threads() -> bool {
+    let mut alive = 0;
+    heap::for_each_thread(|thread| alive += u32::from(thread.alive));
+    alive > 1
 }
 
 /// A check of the running process, for the functions of the program's own.

@@ -5,7 +5,7 @@
 //! there the second time.
 
 use super::allocate::tier_of;
-use super::central::Entered;
+use super::central::{CENTRAL, Entered};
 use super::judge::{self, Block, Found};
 use super::settings::{self, Watcher, mode};
 use super::{crime, span};
@@ -116,16 +116,24 @@ fn reread(block: &Block) -> Record {
 }
 
 fn check_one(block: &Block, finder: StackId) -> bool {
+    if is_whole(block) || !is_damaged_for_sure(block) {
+        return true;
+    }
     match block.record.state() {
-        State::Live | State::Ignored => {
-            crime::guards_hold(block)
-                || reread(block) != block.record
-                || crime::check_guards(block, finder)
+        State::Live | State::Ignored => crime::check_guards(block, finder),
+        _ => !damaged_again(block, finder),
+    }
+}
+
+/// Looks again while no slab can come or go: the block must still be where and
+/// what it was, before the look and after it.
+fn is_damaged_for_sure(block: &Block) -> bool {
+    let _central = CENTRAL.lock();
+    match judge::locate(block.start) {
+        Found::Inside(now, true) if now.slot == block.slot && now.record == block.record => {
+            !is_whole(&now) && reread(&now) == now.record
         }
-        State::Held | State::Free => {
-            poison_whole(block) || reread(block) != block.record || !damaged_again(block, finder)
-        }
-        State::Fresh => true,
+        _ => false,
     }
 }
 
