@@ -5,6 +5,7 @@
 //! current generation; the table is emptied when modules close.
 
 use crate::units::StackId;
+use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 const ENTRIES: usize = 256;
 
@@ -15,15 +16,27 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// The stack of `address` alone; `intern` makes it where it is not known.
+    fn place(address: usize) -> usize {
+        address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - ENTRIES.ilog2())
+    }
+
+    /// The stack of `address` alone, if it is known.
     #[inline(always)]
-    pub fn find(&mut self, address: usize, intern: impl FnOnce() -> StackId) -> StackId {
-        let place = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - ENTRIES.ilog2());
-        let entry = &mut self.entries[place];
-        if entry.0 != address {
-            *entry = (address, intern());
-        }
-        entry.1
+    pub fn find(&self, address: usize) -> Option<StackId> {
+        let (there, stack) = self.entries[Self::place(address)];
+        (there == address).then_some(stack)
+    }
+
+    /// Keeps the stack of `address` alone. A signal handler may look at any
+    /// moment: the address is there only while the stack beside it is its own.
+    /// (Handlers do not keep anything while this runs; the caller sees to it.)
+    pub fn keep(&mut self, address: usize, stack: StackId) {
+        let entry = &mut self.entries[Self::place(address)];
+        entry.0 = 0;
+        compiler_fence(SeqCst);
+        entry.1 = stack;
+        compiler_fence(SeqCst);
+        entry.0 = address;
     }
 
     /// Forgets all.
@@ -37,15 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_interned_once_and_again_after_clearing() {
+    fn an_address_is_known_until_all_is_forgotten() {
         let mut callers = Callers { entries: [(0, StackId::UNKNOWN); ENTRIES] };
-        assert_eq!(callers.find(0x1234, || StackId(7)), StackId(7));
-        assert_eq!(callers.find(0x1234, || unreachable_stack()), StackId(7));
+        assert_eq!(callers.find(0x1234), None);
+        callers.keep(0x1234, StackId(7));
+        assert_eq!(callers.find(0x1234), Some(StackId(7)));
         callers.clear();
-        assert_eq!(callers.find(0x1234, || StackId(8)), StackId(8));
-    }
-
-    fn unreachable_stack() -> StackId {
-        panic!("interned twice")
+        assert_eq!(callers.find(0x1234), None);
     }
 }

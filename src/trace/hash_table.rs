@@ -44,7 +44,7 @@ impl Place for core::sync::atomic::AtomicU32 {
     }
 }
 
-#[repr(C)]
+#[repr(C, align(16))]
 struct Header {
     mask: AtomicUsize,
     used: AtomicUsize,
@@ -56,6 +56,9 @@ impl Header {
         self.mask.load(Relaxed)
     }
 }
+
+/// Turns that `clear` waits for a growth: far longer than any takes.
+const LONGEST_GROWTH: usize = 1 << 24;
 
 /// A growing set of words; see the module's text. All-zero is the empty set.
 pub struct HashTable<P: Place> {
@@ -198,15 +201,25 @@ impl<P: Place> HashTable<P> {
         }
     }
 
-    /// Forgets every word.
+    /// Forgets every word, in place: whoever looks meanwhile finds empty places.
+    /// Waits for a growth that is under way, which would bring old words back.
     pub fn clear(&self) {
-        let old = self.header.swap(core::ptr::null_mut(), AcqRel);
-        // SAFETY: null or a table of ours, which stays mapped.
-        if let Some(old) = unsafe { old.as_ref() } {
-            let bytes = Self::bytes(old.mask() + 1);
-            // SAFETY: from `tables::map` with these bytes; zeros mean empty.
-            unsafe { tables::retire(NonNull::from(old).cast(), bytes) };
+        let me = crate::platform::linux::tls::get() | 1;
+        for _ in 0..LONGEST_GROWTH {
+            if self.growing.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
+                break;
+            }
+            core::hint::spin_loop();
         }
+        if let Some(header) = self.current() {
+            let mask = header.mask();
+            let bytes = Self::bytes(mask + 1);
+            // SAFETY: from `tables::map` with these bytes; zeros mean empty, a
+            // mask of zero an empty table of one place.
+            unsafe { tables::empty(NonNull::from(header).cast(), bytes) };
+            header.mask.store(mask, Release);
+        }
+        self.growing.store(0, Release);
     }
 
     /// In a forked child: lets go of a growth that another thread of the
@@ -217,5 +230,52 @@ impl<P: Place> HashTable<P> {
         if holder != 0 && holder != me {
             self.growing.store(0, Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicU32;
+
+    fn spread(word: u32) -> usize {
+        (word as usize).wrapping_mul(0x9e37_79b9) >> 7
+    }
+
+    fn has(table: &HashTable<AtomicU32>, word: u32) -> bool {
+        table.find(spread(word), |there| there == word).is_some()
+    }
+
+    fn add(table: &HashTable<AtomicU32>, word: u32) -> Option<u32> {
+        table.insert(spread(word), word, |there| there == word, spread)
+    }
+
+    #[test]
+    fn words_are_found_as_the_table_grows_and_not_after_clearing() {
+        let table = HashTable::<AtomicU32>::new(8);
+        assert!(!has(&table, 1));
+        for round in 1..=3 {
+            for word in 1..5000 {
+                assert_eq!(add(&table, word), Some(word), "{round}");
+                assert_eq!(add(&table, word), Some(word), "a second time is the first");
+            }
+            assert!((1..5000).all(|word| has(&table, word)) && !has(&table, 5000));
+            let before = table.header.load(Relaxed);
+            table.clear();
+            assert!((1..5000).all(|word| !has(&table, word)));
+            assert_eq!(table.header.load(Relaxed), before, "cleared in place");
+        }
+    }
+
+    #[test]
+    fn a_growth_that_another_thread_left_is_let_go_in_a_forked_child() {
+        let table = HashTable::<AtomicU32>::new(8);
+        add(&table, 1);
+        let other = crate::platform::linux::tls::get() | 0x10;
+        table.growing.store(other, Relaxed);
+        let taken = (2..100).filter(|&word| add(&table, word).is_some()).count();
+        assert!(taken < 8, "it cannot grow");
+        table.after_fork_in_child();
+        assert!((2..100).all(|word| add(&table, word).is_some()));
     }
 }

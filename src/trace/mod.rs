@@ -109,11 +109,11 @@ pub fn module_of(address: usize) -> Option<(ModuleId, &'static ModuleRecord)> {
 }
 
 /// The loader's list changed. After a dlclose that may have unmapped something
-/// (`closed`), every rule and every kept path is dropped; interned stacks stay.
+/// (`closed`), and did unmap code that was met, every rule and every kept path is
+/// dropped; interned stacks stay.
 /// Nothing negative is kept, so an opening needs no call.
 pub fn modules_changed(closed: bool) {
-    if closed {
-        module::mark_closed();
+    if closed && module::mark_closed() {
         thread::forget_rules();
     }
 }

@@ -72,6 +72,8 @@ static RECORDS: [AtomicPtr<ModuleRecord>; SEGMENTS] =
 static LAST: AtomicU32 = AtomicU32::new(0);
 /// 0, or the thread word of the writer.
 static WRITER: AtomicUsize = AtomicUsize::new(0);
+/// Whether frames were met in a module that could not be recorded.
+static UNRECORDED: AtomicBool = AtomicBool::new(false);
 static PATHS: AtomicUsize = AtomicUsize::new(0);
 static PATHS_END: AtomicUsize = AtomicUsize::new(0);
 
@@ -105,7 +107,10 @@ pub fn sections_for(address: usize) -> Option<(ModuleId, Option<UnwindSections<'
     let id = known.map(|(id, _)| id).or_else(|| append(object));
     match id {
         Some(id) => Some((id, record(id)?.sections)),
-        None => Some((ModuleId::UNKNOWN, object.unwind_sections())),
+        None => {
+            UNRECORDED.store(true, Relaxed);
+            Some((ModuleId::UNKNOWN, object.unwind_sections()))
+        }
     }
 }
 
@@ -128,14 +133,20 @@ impl ModuleRecord {
     }
 }
 
-/// Marks the records whose objects are gone.
-pub fn mark_closed() {
+/// Marks the records whose objects are gone; whether code in which a frame was
+/// met is gone. (Closing a module that is still in use, or that never led to
+/// an allocation, closes nothing here.)
+pub fn mark_closed() -> bool {
+    let mut any = UNRECORDED.swap(false, Relaxed);
     for (_, record) in newest_first() {
         if !record.is_closed() {
             let there = object::find(record.object.start);
-            record.closed.store(!there.is_some_and(|object| record.is(&object)), Relaxed);
+            let gone = !there.is_some_and(|object| record.is(&object));
+            record.closed.store(gone, Relaxed);
+            any |= gone;
         }
     }
+    any
 }
 
 #[cold]

@@ -31,6 +31,25 @@ pub unsafe fn retire(memory: NonNull<u8>, bytes: usize) {
     BYTES.fetch_sub(bytes, Relaxed);
 }
 
+/// Makes a table in use read as zero.
+///
+/// # Safety
+/// `memory` came from [`map`] with the same `bytes`, and zeros are a valid
+/// state, word by word, for whoever reads or writes it meanwhile.
+pub unsafe fn empty(memory: NonNull<u8>, bytes: usize) {
+    let bytes = align_up(bytes, OS_PAGE);
+    // SAFETY: ours by the caller's promise; zeros are valid for late readers.
+    let given_back = unsafe { Host::decommit(memory.as_ptr() as usize, bytes) };
+    if given_back.is_err() {
+        // Locked memory (mlockall(2)) cannot be given back.
+        // SAFETY: whole pages of ours, aligned; others use them by atomics.
+        let words: &[AtomicUsize] = unsafe {
+            core::slice::from_raw_parts(memory.as_ptr().cast(), bytes / size_of::<usize>())
+        };
+        words.iter().for_each(|word| word.store(0, Relaxed));
+    }
+}
+
 /// Unmaps what [`map`] gave and nobody has seen.
 ///
 /// # Safety

@@ -103,7 +103,10 @@ impl ThreadTrace {
         if depth == 0 && GENERATION.load(Acquire) == self.generation {
             // SAFETY: malloc's caller pushed its return address there.
             let address = unsafe { (entry.sp as *const usize).read_volatile() };
-            return self.callers.find(address, || caller_only(entry));
+            return match self.callers.find(address) {
+                Some(id) => id,
+                None => self.caller_kept(entry, address),
+            };
         }
         let busy = self.busy.load(Relaxed);
         if busy != 0 && !self.abandoned(busy, entry.sp) {
@@ -114,6 +117,22 @@ impl ThreadTrace {
         let id = self.capture_alone(entry, depth);
         compiler_fence(Release);
         self.busy.store(0, Relaxed);
+        id
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn caller_kept(&mut self, entry: Entry, address: usize) -> StackId {
+        let id = caller_only(entry);
+        let busy = self.busy.load(Relaxed);
+        let alone = busy == 0 || self.abandoned(busy, entry.sp);
+        if alone && id != StackId::UNKNOWN {
+            self.busy.store(entry.sp, Relaxed);
+            compiler_fence(Acquire);
+            self.callers.keep(address, id);
+            compiler_fence(Release);
+            self.busy.store(0, Relaxed);
+        }
         id
     }
 

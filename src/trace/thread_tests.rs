@@ -125,7 +125,7 @@ fn rules_are_found_again_after_they_were_forgotten() {
     let mut ids = [0; 2];
     for id in &mut ids {
         *id = capture_here(&mut trace, 32);
-        super::super::modules_changed(true);
+        forget_rules();
     }
     assert_eq!(ids[0], ids[1]);
     assert_eq!(frames_of(ids[0]).1, Completeness::Complete);
