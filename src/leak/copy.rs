@@ -34,8 +34,8 @@ pub enum End {
 
 impl Copy {
     /// Forks; in the copy, runs `work` and ends. The caller has blocked all
-    /// signals. `limit_ns` is the copy's time, `is_idle` whether it runs only
-    /// when nobody else wants the processor.
+    /// signals. `limit_ns` is the copy's time, `is_idle` whether it stands back
+    /// when others want the processor.
     pub fn start(
         limit_ns: u64,
         is_idle: bool,
@@ -155,10 +155,13 @@ fn settle(parent: u32, limit_ns: u64, is_idle: bool) {
         let timer = [0u64, 0, seconds, 0];
         let _ = call(libc::SYS_setitimer, [0, &raw const timer as usize, 0, 0, 0, 0]);
         if is_idle {
+            // Not SCHED_IDLE: on a busy machine that may take for ever, and
+            // while the copy lives, the program's writes copy pages.
             let zero: i32 = 0;
-            let idle = libc::SCHED_IDLE as usize;
-            let _ =
-                call(libc::SYS_sched_setscheduler, [0, idle, &raw const zero as usize, 0, 0, 0]);
+            let batch = libc::SCHED_BATCH as usize;
+            let zero = &raw const zero as usize;
+            let _ = call(libc::SYS_sched_setscheduler, [0, batch, zero, 0, 0, 0]);
+            let _ = call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, 10, 0, 0, 0]);
         }
     }
     if let Ok(file) = File::open(b"/proc/self/oom_score_adj\0", libc::O_WRONLY, 0) {

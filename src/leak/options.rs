@@ -57,7 +57,7 @@ pub struct LeakOptions<'a> {
     pub deadline_ns: u64,
     /// Longest time that a copy may take, in nanoseconds.
     pub copy_limit_ns: u64,
-    /// Whether a copy runs only when nobody else wants the processor.
+    /// Whether a copy stands back when others want the processor.
     pub is_idle: bool,
     /// The signal to ask threads with; 0 = one that the program leaves alone.
     pub signal: i32,
