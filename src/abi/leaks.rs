@@ -5,13 +5,14 @@ use super::shim::Saved;
 use crate::config::Format;
 use crate::heap;
 use crate::leak::{
-    self, Caller, HeapAccess, KnownBlocks, LeakGroup, LeakOptions, Leaks, Obstacle, Outcome,
-    RootKind, RootKinds,
+    self, Caller, HeapAccess, HeldBy, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks,
+    Obstacle, Outcome, RootKind, RootKinds,
 };
 use crate::memory;
-use crate::report::{self, BlockRef, Cost, Count, Dropped, FirstBlock, Leak};
+use crate::report::{self, BlockRef, Cost, Count, Dropped, Evidence, FirstBlock, HiddenLeak, Leak};
 use crate::trace::{self, Entry};
-use crate::units::{LeakKind, LeakKinds, ThreadNumber};
+use crate::units::{LeakKind, LeakKinds, Text, ThreadNumber};
+use core::fmt::Write;
 
 /// What a check means for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +94,8 @@ fn with_options(leak_options: LeakOptions<'_>) -> LeakOptions<'_> {
     let options = OPTIONS_BUFFER.get();
     LeakOptions {
         show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
+        hidden: options.hidden_leaks,
+        holders: options.hidden_leaks,
         quiet: options.quiet,
         step: if options.use_unaligned { 1 } else { 8 },
         roots: RootKinds::ALL
@@ -162,7 +165,17 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
         ..report::Summary::default()
     };
     let mut found = false;
+    let shows_reachable = OPTIONS_BUFFER.get().show_leak_kinds.contains(LeakKind::Reachable);
     for group in leaks.iter() {
+        if let Some(evidence) = &group.hidden
+            && tell_hidden(group, evidence) != report::Outcome::Suppressed
+        {
+            totals.hidden.add(group.count.blocks, group.count.bytes);
+            found |= counts(counted, LeakKind::Hidden);
+        }
+        if group.kind == LeakKind::Reachable && !shows_reachable {
+            continue;
+        }
         let outcome = REPORTER.leak(&leak_of(group, summary.now_ms));
         if outcome == report::Outcome::Suppressed {
             totals.suppressed.add(group.count.blocks, group.count.bytes);
@@ -186,6 +199,49 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     }
     REPORTER.summary(&totals);
     if found { Verdict::Leaks } else { Verdict::Clean }
+}
+
+fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome {
+    let mut buffer = [0; 256];
+    let mut text = Text::new(&mut buffer);
+    let holder = group.held_by.as_ref();
+    holder.inspect(|holder| describe_holder(&mut text, holder));
+    REPORTER.hidden_leak(&HiddenLeak {
+        blocks: group.count.blocks,
+        bytes: group.count.bytes,
+        stack: group.stack,
+        evidence: Evidence {
+            growth_bytes_per_s: evidence.growth_bytes_per_s as i64,
+            oldest_ms: evidence.oldest_ms,
+            freed_permille: evidence.freed_permille,
+            idle_permille: None,
+            held_by: holder.map(|_| text.as_str()),
+        },
+    })
+}
+
+/// Where the chain to a block begins, and how long it is.
+fn describe_holder(text: &mut Text<'_>, holder: &HeldBy) {
+    let _ = match holder.root {
+        RootKind::Global => match trace::module_of(holder.word) {
+            Some((_, module)) => {
+                let offset = holder.word.wrapping_sub(module.bias());
+                let path = core::str::from_utf8(module.path()).unwrap_or("a module");
+                write!(text, "a global variable at {path}+{offset:#x}")
+            }
+            None => write!(text, "a global variable at {:#x}", holder.word),
+        },
+        RootKind::Stack => write!(text, "the stack of thread {}", holder.task),
+        RootKind::Registers => write!(text, "a register of thread {}", holder.task),
+        RootKind::ThreadLocal => write!(text, "a thread-local variable of thread {}", holder.task),
+        RootKind::Region => write!(text, "a registered root region at {:#x}", holder.word),
+        RootKind::Kernel => write!(text, "an event or timer in the kernel"),
+        RootKind::Foreign => write!(text, "memory that the program mapped at {:#x}", holder.word),
+        RootKind::Pinned => write!(text, "the thread library"),
+    };
+    if holder.steps > 0 {
+        let _ = write!(text, ", through {} block(s)", holder.steps);
+    }
 }
 
 fn counts(kinds: LeakKinds, kind: LeakKind) -> bool {

@@ -1,5 +1,8 @@
 //! Checks of a running process that nobody calls for in its code: by a signal
-//! (`check_signal`), or every N seconds (`check_interval_s`).
+//! (`check_signal`), or every N seconds (`check_interval_s`). And the clock
+//! that hidden leaks are judged by: threads that allocate seldom begin a new
+//! epoch seldom, so with `hidden_leaks` all threads do, 64 times in the
+//! process's life so far.
 //!
 //! One thread sleeps until then; it is made at start, with all signals
 //! blocked, and only if an option asks for it. A forked child has none: its
@@ -11,6 +14,7 @@
 
 use super::leaks;
 use super::runtime::OPTIONS_BUFFER;
+use crate::heap;
 use crate::leak::{Caller, KnownBlocks, LeakOptions};
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
@@ -20,6 +24,8 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
+/// Shortest epoch for the sake of hidden leaks.
+const SHORTEST_EPOCH_NS: u64 = 10_000_000;
 /// Blocks that the clock's checks remember.
 const REMEMBERED: usize = 1 << 20;
 
@@ -28,7 +34,8 @@ static REQUESTS: AtomicU32 = AtomicU32::new(0);
 /// Makes the thread, if an option asks for it.
 pub(super) fn start() {
     let options = OPTIONS_BUFFER.get();
-    if options.check_signal.is_none() && options.check_interval_s == 0 {
+    let is_asked = options.check_signal.is_some() || options.check_interval_s > 0;
+    if !options.detect_leaks || !is_asked && !options.hidden_leaks {
         return;
     }
     let mask = process::block_signals();
@@ -62,22 +69,28 @@ extern "C" fn on_signal(_: i32) {
 }
 
 extern "C" fn watch(_: *mut c_void) -> *mut c_void {
-    let seconds = OPTIONS_BUFFER.get().check_interval_s.min(1 << 30);
-    let interval = seconds * 1_000_000_000;
+    let options = OPTIONS_BUFFER.get();
+    let interval = options.check_interval_s.min(1 << 30) * 1_000_000_000;
+    let begun = Host::monotonic_ns();
     let mut clock = Clock::new();
     let mut served = 0;
-    let mut due = Host::monotonic_ns() + interval;
+    let mut check_due = if interval > 0 { begun + interval } else { u64::MAX };
+    let mut epoch_due = if options.hidden_leaks { begun + SHORTEST_EPOCH_NS } else { u64::MAX };
     loop {
         let asked = REQUESTS.load(Acquire);
         let now = Host::monotonic_ns();
         if asked != served {
             served = asked;
             leaks::check_live(&Caller::here(), LeakOptions::LIVE);
-        } else if seconds > 0 && now >= due {
+        } else if now >= check_due {
             clock.check();
-            due = Host::monotonic_ns() + interval;
+            check_due = Host::monotonic_ns() + interval;
+        } else if now >= epoch_due {
+            heap::mark();
+            epoch_due = now + ((now - begun) / 64).max(SHORTEST_EPOCH_NS);
         } else {
-            Host::wait(&REQUESTS, asked, if seconds > 0 { due - now } else { 0 });
+            let due = check_due.min(epoch_due);
+            Host::wait(&REQUESTS, asked, if due < u64::MAX { due - now } else { 0 });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::copy::{Copy, End};
 use super::handshake::{Answer, Handshake};
+use super::hidden::Span;
 use super::holders::held_by;
 use super::kernel::{KERNEL_BYTES, KernelValues};
 use super::lost::{LostBlocks, NONE};
@@ -163,8 +164,15 @@ fn scan(
     let wanted = |root: &&Root| options.roots.contains(root.kind);
     marker.flood_reachable(list.iter().filter(wanted).copied());
     summary.mark_ns = Host::monotonic_ns() - marking;
-    let mut ledger = Ledger { options, sites, summary: &mut summary };
+    // The first stamp ever is the process's first block's.
+    let start_ms = epoch(1).map_or(0, |epoch| epoch.begun_ms);
+    let span = Span { start_ms, now_ms: summary.now_ms };
+    let mut ledger = Ledger { options, sites, summary: &mut summary, span };
     classify_reachable(&marker.tiles, &mut ledger);
+    if options.hidden {
+        marker.tiles.for_each_freed(|stack| ledger.sites.add_freed(stack));
+        ledger.sites.judge(span);
+    }
     if let Some(parents) = marker.parents.take() {
         ledger.sites.for_each_mut(|group| {
             let address = group.first.address;
@@ -208,6 +216,8 @@ struct Ledger<'a, 's> {
     options: &'a LeakOptions<'a>,
     sites: &'a mut Sites<'s>,
     summary: &'a mut Summary,
+    /// For hidden leaks: how far back births are looked at.
+    span: Span,
 }
 
 impl Ledger<'_, '_> {
@@ -244,8 +254,15 @@ impl Ledger<'_, '_> {
 
     fn add_reachable(&mut self, block: &Block) {
         self.summary.reachable.add(1, block.size as u64);
-        if self.options.show_reachable && is_since(block, self.options.since_sequence) {
+        let is_shown = self.options.show_reachable || self.options.hidden;
+        if is_shown && is_since(block, self.options.since_sequence) {
             self.sites.add(LeakKind::Reachable, false, block, Count::default(), None);
+            if self.options.hidden
+                && let Some(epoch) = epoch(block.record.stamp())
+            {
+                let stack = block.record.stack();
+                self.sites.add_birth(stack, self.span, epoch.begun_ms, block.size as u64);
+            }
         }
     }
 }

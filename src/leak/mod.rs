@@ -27,6 +27,7 @@ mod control_block;
 mod copy;
 mod handshake;
 mod heuristics;
+mod hidden;
 mod holders;
 mod kernel;
 mod known;
@@ -44,6 +45,7 @@ mod tasks;
 mod tiles;
 
 pub use check::check;
+pub use hidden::HiddenEvidence;
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 pub use roots::{RootKind, RootKinds};

@@ -68,6 +68,9 @@ pub struct LeakOptions<'a> {
     pub roots: RootKinds,
     /// Whether reachable blocks become records too.
     pub show_reachable: bool,
+    /// Whether reachable blocks are judged by their site's history, and
+    /// suspected sites become records.
+    pub hidden: bool,
     /// Whether records of reachable blocks say who holds the first.
     pub holders: bool,
     /// Whether pointers into a block by a common idiom hold it.
@@ -100,6 +103,7 @@ impl LeakOptions<'_> {
         quiet: false,
         roots: RootKinds::ALL,
         show_reachable: false,
+        hidden: false,
         holders: false,
         heuristics: true,
         step: 8,

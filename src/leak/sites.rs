@@ -3,6 +3,7 @@
 //! Invariant: a site that finds no room is counted in `dropped`, and its
 //! blocks are in the totals all the same.
 
+use super::hidden::{HiddenEvidence, History, Span};
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::Block;
@@ -96,12 +97,17 @@ pub struct LeakGroup {
     pub parent: Option<BlockSummary>,
     /// For reachable blocks, if asked for: who holds the first.
     pub held_by: Option<HeldBy>,
+    /// For reachable blocks, if asked for: the evidence that nobody needs
+    /// them any more.
+    pub hidden: Option<HiddenEvidence>,
 }
 
 #[derive(Clone, Copy)]
 struct Site {
     /// 0 = free; kind, foreign, stack.
     key: u64,
+    /// When its live blocks were born, and how many slots of it are free.
+    history: History,
     group: LeakGroup,
 }
 
@@ -119,6 +125,10 @@ struct Header {
 
 // SAFETY: integers.
 unsafe impl Zeroed for Header {}
+
+fn key(stack: StackId, kind: LeakKind, is_foreign: bool) -> u64 {
+    u64::from(stack.0) << 8 | (kind as u64) << 2 | u64::from(is_foreign) << 1 | 1
+}
 
 const SITES: usize = 1 << 16;
 
@@ -153,7 +163,7 @@ impl<'s> Sites<'s> {
         parent: Option<Block>,
     ) {
         let stack = block.record.stack();
-        let key = u64::from(stack.0) << 8 | (kind as u64) << 2 | u64::from(is_foreign) << 1 | 1;
+        let key = key(stack, kind, is_foreign);
         let Some(at) = self.find(key) else {
             self.header.iter_mut().for_each(|header| header.dropped += 1);
             return;
@@ -161,6 +171,7 @@ impl<'s> Sites<'s> {
         let site = &mut self.table[at];
         if site.key == 0 {
             site.key = key;
+            site.history = History::default();
             site.group = LeakGroup {
                 kind,
                 is_foreign,
@@ -171,6 +182,7 @@ impl<'s> Sites<'s> {
                 holds: Count::default(),
                 parent: parent.as_ref().map(BlockSummary::of),
                 held_by: None,
+                hidden: None,
             };
             self.order[self.header[0].used] = at as u32;
             self.header[0].used += 1;
@@ -194,6 +206,37 @@ impl<'s> Sites<'s> {
                 0 => return (!is_full).then_some(at),
                 found if found == key => return Some(at),
                 _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// Adds a birth to the history of a site of reachable blocks.
+    pub fn add_birth(&mut self, stack: StackId, span: Span, born_ms: u64, bytes: u64) {
+        if let Some(history) = self.history(stack) {
+            history.add_birth(span, born_ms, bytes);
+        }
+    }
+
+    /// Counts a freed block of a site of reachable blocks.
+    pub fn add_freed(&mut self, stack: StackId) {
+        if let Some(history) = self.history(stack) {
+            history.freed += 1;
+        }
+    }
+
+    fn history(&mut self, stack: StackId) -> Option<&mut History> {
+        let at = self.find(key(stack, LeakKind::Reachable, false))?;
+        let site = &mut self.table[at];
+        (site.key != 0).then_some(&mut site.history)
+    }
+
+    /// Judges the history of each site of reachable blocks.
+    pub fn judge(&mut self, span: Span) {
+        let used = self.header.first().map_or(0, |header| header.used);
+        for &at in &self.order[..used] {
+            let site = &mut self.table[at as usize];
+            if site.group.kind == LeakKind::Reachable {
+                site.group.hidden = site.history.judge(span, &site.group);
             }
         }
     }

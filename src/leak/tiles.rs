@@ -16,6 +16,7 @@
 use super::scratch::{Scratch, Zeroed};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
+use crate::units::StackId;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// What a check keeps of one granule.
@@ -248,6 +249,23 @@ impl<'s> Tiles<'s> {
             _ => (tile.slot as usize).saturating_sub(record.slack()),
         };
         Block { address: self.address(place), size, record }
+    }
+
+    /// Calls `visit` with the stack that made the last block of each slot that
+    /// was freed and not used again.
+    pub fn for_each_freed(&self, mut visit: impl FnMut(StackId)) {
+        for (index, tile) in self.tiles.iter().enumerate() {
+            if tile.kind != TileKind::Slab || tile.head as usize != index {
+                continue;
+            }
+            let granule = granule(tile.head);
+            for slot in 0..u32::from(tile.slots) {
+                let record = record(granule, slot);
+                if matches!(record.state(), State::Held | State::Free) {
+                    visit(record.stack());
+                }
+            }
+        }
     }
 
     /// The head tile whose groups include `group`.
