@@ -41,6 +41,13 @@ const char *heapwarden_default_suppressions(void);
 
 
 /**
+ * The limit that heapwarden_set_heap_limit takes for "as the system says":
+ * the smallest of the control group's, RLIMIT_AS, RLIMIT_DATA and physical
+ * memory.
+ */
+#define HEAPWARDEN_LIMIT_AUTO ~0
+
+/**
  * Where a block is in its life.
  */
 typedef enum heapwarden_state_t {
@@ -172,6 +179,57 @@ typedef struct heapwarden_statistics_t {
   uint32_t threads;
 } heapwarden_statistics_t;
 
+/**
+ * Called when an allocation of `size` bytes found no memory, before it fails.
+ *
+ * It may free memory and return nonzero: then the allocation is tried again,
+ * and the handler is called again if there is still too little, as with
+ * C++'s new_handler. Returning 0 lets the allocation fail: it is reported,
+ * and returns NULL with ENOMEM. The handler runs in the thread that
+ * allocates and may allocate itself; those allocations do not call it.
+ */
+typedef int (*heapwarden_exhaustion_handler_t)(size_t size);
+
+/**
+ * Which allocations fail on purpose. All zero: none.
+ *
+ * `size_above` and `site` choose the allocations that count; `nth`, `every`,
+ * `after` and `rate` choose among those, and without any of the four all of
+ * them fail. realloc counts when it grows a block.
+ */
+typedef struct heapwarden_failing_t {
+  /**
+   * The Nth allocation fails, from 1; 0 = none.
+   */
+  uint64_t nth;
+  /**
+   * Every Nth allocation fails; 0 = none.
+   */
+  uint64_t every;
+  /**
+   * The Nth allocation and all after it fail; 0 = none.
+   */
+  uint64_t after;
+  /**
+   * On average one allocation in N fails; 0 = none.
+   */
+  uint64_t rate;
+  /**
+   * Where the random series of `rate` begins.
+   */
+  uint64_t seed;
+  /**
+   * Only allocations of more bytes count; 0 = of any size.
+   */
+  uint64_t size_above;
+  /**
+   * Only allocations with this function in their call stack count: its
+   * name as the program's file has it, C++ without the arguments; NULL =
+   * all. Needs `symbolize=1`.
+   */
+  const char *site;
+} heapwarden_failing_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -253,6 +311,39 @@ int32_t heapwarden_register_root_region(const void *start, size_t bytes);
  */
 int32_t heapwarden_unregister_root_region(const void *start, size_t bytes);
 
+/**
+ * Sets the handler for exhaustion; NULL = none. Returns the one before.
+ * Any thread may call it at any time.
+ */
+heapwarden_exhaustion_handler_t heapwarden_set_exhaustion_handler(heapwarden_exhaustion_handler_t handler);
+
+/**
+ * Sets how many bytes of memory the heap may use, as `heap_limit_mb` does:
+ * blocks, the gaps between them, freed blocks held back, and metadata.
+ * 0 = no limit. A limit below what is in use refuses everything new.
+ */
+void heapwarden_set_heap_limit(size_t bytes);
+
+/**
+ * Lets allocations fail from now on as `failing` says, and begins to count
+ * anew; NULL ends it. Returns 0, or -1 if the site's name is longer than 255
+ * bytes; then nothing changes. Replaces what the options said.
+ *
+ * # Safety
+ * `failing` is NULL or points to a whole structure, and its `site` is NULL or
+ * points to a string.
+ */
+int heapwarden_fail_allocations(const struct heapwarden_failing_t *failing);
+
+/**
+ * How many allocations counted since failing began, and in `*failed`, if it
+ * is not NULL, how many of them were made to fail.
+ *
+ * # Safety
+ * `failed` is NULL or points to where a number may be written.
+ */
+uint64_t heapwarden_counted_allocations(uint64_t *failed);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -276,5 +367,9 @@ int32_t heapwarden_unregister_root_region(const void *start, size_t bytes);
 #define heapwarden_enable() ((void)0)
 #define heapwarden_register_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
 #define heapwarden_unregister_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
+#define heapwarden_set_exhaustion_handler(handler) ((void)(handler))
+#define heapwarden_set_heap_limit(bytes) ((void)(bytes))
+#define heapwarden_fail_allocations(failing) ((void)(failing), 0)
+#define heapwarden_counted_allocations(failed) ((void)(failed), (uint64_t)0)
 
 #endif /* HEAPWARDEN_DISABLED */

@@ -9,7 +9,7 @@ fn root() -> PathBuf {
 }
 
 /// Every source file that holds functions of the header.
-const SOURCES: [&str; 1] = ["src/abi/own.rs"];
+const SOURCES: [&str; 2] = ["src/abi/own.rs", "src/abi/own_exhaustion.rs"];
 
 fn generated() -> String {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();

@@ -16,21 +16,21 @@ use core::ffi::{CStr, c_char, c_int};
 /// C++'s new_handler. Returning 0 lets the allocation fail: it is reported,
 /// and returns NULL with ENOMEM. The handler runs in the thread that
 /// allocates and may allocate itself; those allocations do not call it.
-pub type heapwarden_exhaustion_handler = Option<unsafe extern "C" fn(size: usize) -> c_int>;
+pub type heapwarden_exhaustion_handler_t = Option<unsafe extern "C" fn(size: usize) -> c_int>;
 
 /// Sets the handler for exhaustion; NULL = none. Returns the one before.
 /// Any thread may call it at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn heapwarden_set_exhaustion_handler(
-    handler: heapwarden_exhaustion_handler,
-) -> heapwarden_exhaustion_handler {
+    handler: heapwarden_exhaustion_handler_t,
+) -> heapwarden_exhaustion_handler_t {
     exhaustion::set_handler(handler)
 }
 
-/// The limit that [`heapwarden_set_heap_limit`] takes for "as the system says":
+/// The limit that heapwarden_set_heap_limit takes for "as the system says":
 /// the smallest of the control group's, RLIMIT_AS, RLIMIT_DATA and physical
 /// memory.
-pub const HEAPWARDEN_LIMIT_AUTO: usize = usize::MAX;
+pub const HEAPWARDEN_LIMIT_AUTO: usize = !0;
 
 /// Sets how many bytes of memory the heap may use, as `heap_limit_mb` does:
 /// blocks, the gaps between them, freed blocks held back, and metadata.
