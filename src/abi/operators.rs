@@ -9,7 +9,7 @@
 
 use crate::report::{Code, Names, Stacks};
 use crate::symbol::{Depot, NAMES};
-use crate::units::{Family, StackId};
+use crate::units::{Family, OS_PAGE, StackId};
 
 /// The family of the operator that called, if the innermost frame is one.
 pub(super) fn family_of_caller(stack: StackId) -> Option<Family> {
@@ -24,8 +24,12 @@ pub(super) fn family_of_callee(stack: StackId) -> Option<Family> {
     const CALL: u8 = 0xe8;
     let code = innermost(stack)?;
     let after = code.address as *const u8;
-    // SAFETY: the thread returns to this address when free is done, so the
-    // code before it, which called, is there to be read.
+    // A shorter call may begin its page, and nothing need lie before that.
+    if code.address % OS_PAGE < 5 {
+        return None;
+    }
+    // SAFETY: the thread returns to this address when free is done, so its
+    // page, which holds the bytes before it too, is there to be read.
     let (opcode, distance) =
         unsafe { (after.sub(5).read(), after.sub(4).cast::<i32>().read_unaligned()) };
     if opcode != CALL {
