@@ -116,8 +116,12 @@ fn main() -> Result<()> {
         table::markdown(&rows, &names)
     };
     bar.finish_and_clear();
-    let text =
-        format!("{}\n\n{tables}", machine(if arguments.quick { 2 } else { arguments.rounds }));
+    let rounds = match (arguments.instructions, arguments.quick) {
+        (true, _) => String::new(),
+        (_, true) => "2 interleaved rounds, ".to_owned(),
+        _ => format!("{} interleaved rounds, ", arguments.rounds),
+    };
+    let text = format!("{}\n\n{tables}", machine(&rounds));
     print!("{text}");
     if let Some(path) = arguments.markdown {
         let part = if arguments.instructions { "instructions" } else { "times" };
@@ -141,7 +145,7 @@ fn placed(page: &str, part: &str, text: &str) -> String {
 }
 
 /// When and on what the figures were taken.
-fn machine(rounds: usize) -> String {
+fn machine(rounds: &str) -> String {
     let line = |file: &str, key: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let value = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -152,7 +156,7 @@ fn machine(rounds: usize) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "Taken {}: {}, {} processors, Linux {}, {}; {rounds} interleaved rounds, load average at the end {}.",
+        "Taken {}: {}, {} processors, Linux {}, {}; {rounds}load average at the end {}.",
         jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z"),
         line("/proc/cpuinfo", "model name"),
         std::thread::available_parallelism().map_or(0, usize::from),
