@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use group::{Groups, Kind};
 use indicatif::{ProgressBar, ProgressStyle};
 use once::{Observation, Program};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -137,7 +138,7 @@ fn choose(total: u64, most: u64) -> Vec<u64> {
 }
 
 /// What survived, by how it ended.
-type Survived = std::collections::BTreeMap<String, u64>;
+type Survived = BTreeMap<String, u64>;
 
 fn sweep(
     program: &Program,
@@ -188,8 +189,17 @@ fn tell(
     survived: &Survived,
     args: &Args,
 ) -> Result<ExitCode> {
+    let mut causes: HashMap<u64, usize> = HashMap::new();
+    let mut repeated: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for (number, group) in groups.sorted().into_iter().enumerate() {
         let first = group.numbers[0];
+        if let Some(cause) = group.cause()
+            && let Some(&earlier) = causes.get(&cause)
+        {
+            repeated.entry(earlier).or_default().push(first);
+            continue;
+        }
+        causes.extend(group.cause().map(|cause| (cause, number + 1)));
         let named = program.run(first, true)?;
         let repeats = Kind::of(&named, plain) == Some(group.kind);
         println!("\n{}. {}: {}", number + 1, group.kind.title(), group.describe(&named));
@@ -212,6 +222,16 @@ fn tell(
             if repeats { "" } else { " (not every time)" }
         );
         println!("     {}", program.command(first));
+    }
+    for (earlier, firsts) in &repeated {
+        let numbers: Vec<_> = firsts.iter().take(8).map(u64::to_string).collect();
+        println!(
+            "\nWhat goes wrong in {earlier} goes wrong after {} other failing calls, too: \
+             allocation {}{}",
+            firsts.len(),
+            numbers.join(", "),
+            if firsts.len() > 8 { ", …" } else { "" }
+        );
     }
     let sum: u64 = survived.values().sum();
     let endings: Vec<_> =

@@ -76,6 +76,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// Where it went wrong, if that is known: one bug may spoil many calls.
+    pub fn cause(&self) -> Option<u64> {
+        let error = self.first.errors.first()?;
+        Some(sites::key(&error.kind, error.stack.get(..1)?))
+    }
+
     /// What happened, in a few words.
     pub fn describe(&self, named: &Observation) -> String {
         match self.kind {
