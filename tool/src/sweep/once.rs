@@ -197,10 +197,10 @@ impl Program {
         for log in logs {
             reader::read_one(&log, &mut |line| {
                 match line.record {
-                    Record::Exhaustion(out) if out.level == "on-purpose" => {
-                        if seen.failed_stack.is_empty() {
-                            (seen.failed_stack, seen.requested) = (out.stack, out.requested);
-                        }
+                    Record::Exhaustion(out)
+                        if out.level == "on-purpose" && seen.failed_stack.is_empty() =>
+                    {
+                        (seen.failed_stack, seen.requested) = (out.stack, out.requested);
                     }
                     Record::Leak(leak) => seen.leaks.push(leak),
                     Record::Error(error) => seen.errors.push(error),
