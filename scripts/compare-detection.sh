@@ -80,9 +80,10 @@ for program in $programs; do
         [ "${clauses// /}" = "" ] && continue
         innocent=0; case $clauses in *silent*) innocent=1 ;; esac
         [ "$innocent" = 1 ] && innocent_sum=$((innocent_sum + 1)) || crimes=$((crimes + 1))
+        words=()
+        set -f; eval "words=($arguments)"; set +f # quoted as in a shell
         for tool in "${tools[@]}"; do
-            # shellcheck disable=SC2086  # the arguments are words
-            status=$(run "$tool" "$binary" "${options:-$general}" $arguments)
+            status=$(run "$tool" "$binary" "${options:-$general}" "${words[@]}")
             if noticed "$tool" "$status"; then
                 if [ "$innocent" = 1 ]; then alarms[$tool]=$((${alarms[$tool]:-0} + 1))
                 else seen[$tool]=$((${seen[$tool]:-0} + 1)); fi
