@@ -49,25 +49,29 @@ impl HeapAccess for Access {
 pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict {
     let caller = Caller::on_stack_from(after_main(Saved::entry(saved)).unwrap_or(saved as usize));
     let options = with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT });
-    if has_other_threads()
-        && let Ok(seen) = KnownBlocks::new(CONFIRMED)
-    {
-        // Another thread may be held between malloc and its caller, with the
-        // block's address nowhere yet: what is lost must be so twice.
-        let first = LeakOptions { remember: Some(&seen), ..options };
-        let verdict = check_and(&caller, &first, |leaks, summary| match leaks.count() {
-            0 => tell(leaks, summary),
-            _ => Verdict::Leaks,
-        });
-        return match verdict {
-            Verdict::Leaks => check(&caller, &LeakOptions { only_if_in: Some(&seen), ..options }),
-            other => other,
-        };
-    }
-    check(&caller, &options)
+    check_confirmed(&caller, &options)
 }
 
-/// Blocks that a check at exit can confirm; more are not reported then.
+/// A check, and where other threads run, a second one of what it found.
+/// Another thread may be held between malloc and its caller, with the block's
+/// address nowhere yet: what is lost must be so twice.
+fn check_confirmed(caller: &Caller, options: &LeakOptions<'_>) -> Verdict {
+    if !has_other_threads() {
+        return check(caller, options);
+    }
+    let Ok(seen) = KnownBlocks::new(CONFIRMED) else { return check(caller, options) };
+    let first = LeakOptions { remember: Some(&seen), ..*options };
+    let verdict = check_and(caller, &first, |leaks, summary| match leaks.count() {
+        0 => tell(leaks, summary),
+        _ => Verdict::Leaks,
+    });
+    match verdict {
+        Verdict::Leaks => check(caller, &LeakOptions { only_if_in: Some(&seen), ..*options }),
+        other => other,
+    }
+}
+
+/// Blocks that a check can confirm; more are reported unconfirmed.
 const CONFIRMED: usize = 1 << 20;
 
 fn has_other_threads() -> bool {
@@ -78,7 +82,7 @@ fn has_other_threads() -> bool {
 
 /// A check of the running process, for the functions of the program's own.
 pub(super) fn check_live(caller: &Caller, leak_options: LeakOptions<'_>) -> Verdict {
-    check(caller, &with_options(leak_options))
+    check_confirmed(caller, &with_options(leak_options))
 }
 
 /// The same, but without a word when nothing is to be told.

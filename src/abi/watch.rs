@@ -15,7 +15,7 @@
 use super::leaks;
 use super::runtime::OPTIONS_BUFFER;
 use crate::heap;
-use crate::leak::{Caller, KnownBlocks, LeakOptions};
+use crate::leak::{self, Caller, KnownBlocks, LeakOptions};
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
 use core::ffi::c_void;
@@ -69,6 +69,7 @@ extern "C" fn on_signal(_: i32) {
 }
 
 extern "C" fn watch(_: *mut c_void) -> *mut c_void {
+    leak::leave_out_thread(Host::thread_id());
     let options = OPTIONS_BUFFER.get();
     let interval = options.check_interval_s.min(1 << 30) * 1_000_000_000;
     let begun = Host::monotonic_ns();

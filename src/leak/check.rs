@@ -235,8 +235,8 @@ impl Ledger<'_, '_> {
         if let Some(known) = options.remember {
             known.insert(block);
         }
-        let is_wanted = options.only_if_in.is_none_or(|known| known.contains(block))
-            && options.only_if_not_in.is_none_or(|known| !known.contains(block))
+        let is_wanted = options.only_if_in.is_none_or(|known| known.contains(block, true))
+            && options.only_if_not_in.is_none_or(|known| !known.contains(block, false))
             && is_since(block, options.since_sequence);
         if is_wanted {
             if let Some(known) = options.remember_told {

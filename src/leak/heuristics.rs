@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `new T[n]` with destructors | behind the cookie | the cookie `n` divides the rest |
 //! | base class subobject | to the second vtable pointer | vtable pointers there and at the start |
+//! | node of glibc's tsearch tree | one byte in: a red node | a key and two children |
 //! | string behind its lengths | behind the header | the header states the length of the rest |
 //!
 //! (Valgrind's newarray, multipleinheritance, stdstring and length64; the
@@ -12,6 +13,7 @@
 
 use super::mappings::Mappings;
 use super::tiles::Block;
+use crate::memory::Window;
 use crate::units::Family;
 
 /// Longest header of a string that is looked into.
@@ -22,6 +24,19 @@ pub fn counts_as_start(block: &Block, inside: usize, mappings: &Mappings<'_>) ->
     is_new_array(block, inside)
         || is_second_base(block, inside, mappings)
         || is_behind_header(block, inside)
+        || is_tree_node(block, inside)
+}
+
+/// tsearch(3): glibc keeps a node's colour in the low bit of the pointer to
+/// it, and grows such trees for itself (setenv).
+fn is_tree_node(block: &Block, inside: usize) -> bool {
+    const NODE: usize = 24;
+    let is_child = |word: usize| word & !1 == 0 || Window::contains(word & !1);
+    inside == 1
+        && block.size == NODE
+        && (1 << 16..1 << 47).contains(&word(block, 0))
+        && is_child(word(block, 8))
+        && is_child(word(block, 16))
 }
 
 fn is_new_array(block: &Block, inside: usize) -> bool {
@@ -63,7 +78,7 @@ fn is_behind_header(block: &Block, inside: usize) -> bool {
         _ => byte(block, inside - 1),
     };
     match (flags & 7, inside) {
-        (0, 1) => rest > 15 && states_rest(usize::from(flags >> 3)),
+        (0, 1) => rest == usize::from(flags >> 3) + 1 && byte(block, rest) == 0,
         (1, 3) => states_rest(usize::from(byte(block, 1))),
         (2, 5) => states_rest(half(block, 2) & 0xffff),
         (3, 9) => states_rest(half(block, 4)),
@@ -153,6 +168,8 @@ mod tests {
         cow[8] = 40;
         assert!(judge(Family::New, &cow, 24));
         assert!(judge(Family::Malloc, b"\x05\x08\x01hello\0\0\0\0", 3));
+        assert!(judge(Family::Malloc, b"\x28hello\0", 1));
+        assert!(!judge(Family::Malloc, b"\x28hello!", 1));
         let text = b"a string that somebody steps through";
         assert!((1..=text.len()).all(|inside| !judge(Family::Malloc, text, inside)));
     }

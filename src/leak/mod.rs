@@ -45,6 +45,7 @@ mod tasks;
 mod tiles;
 
 pub use check::check;
+pub use handshake::leave_out as leave_out_thread;
 pub use hidden::HiddenEvidence;
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};

@@ -253,3 +253,15 @@ fn a_reachable_block_tells_who_holds_it() {
     assert!(blocks[0].is(group.first.address));
     assert_eq!((held.steps, held.holder), (0, None));
 }
+
+#[test]
+fn nodes_of_a_search_tree_are_held_by_pointers_with_a_colour() {
+    let turn = Turn::begin();
+    let (root, left) = (turn.block(24), turn.block(24));
+    root.store(0, &raw const GLOBAL as usize);
+    left.store(0, &raw const GLOBAL as usize);
+    root.link(8, left);
+    assert_eq!(with_global(&turn, root, |at| at | 1), (0, 0, 0));
+    root.store(0, 77);
+    assert_eq!(with_global(&turn, root, |at| at | 1), (0, 0, 2));
+}
