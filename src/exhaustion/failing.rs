@@ -74,7 +74,7 @@ impl Plan {
     /// Whether, and why, allocation number `number` (from 1) of those that
     /// count fails.
     fn verdict(&self, number: u64) -> Option<Reason> {
-        let one_in = |n: u64, value: u64| n != 0 && value % n == 0;
+        let one_in = |n: u64, value: u64| n != 0 && value.is_multiple_of(n);
         if self.nth == 0 && self.every == 0 && self.after == 0 && self.rate == 0 {
             return match (self.site, self.size_above) {
                 (true, _) => Some(Reason::Site),

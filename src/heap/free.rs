@@ -268,25 +268,26 @@ pub(super) fn hold_or_pass(heap: &mut ThreadHeap, start: usize, bytes: usize, st
 /// A full ring grows while the quarantine is below its size, or lets go.
 fn make_room(heap: &mut ThreadHeap) {
     let length = heap.ring_mask + 1;
-    if heap.held < heap.held_limit && length < LARGEST_RING {
-        if let Some(ring) = allocate_metadata(length * 16) {
-            let ring = ring.cast::<u64>();
-            // SAFETY: both rings are ours; every entry keeps its number, so it
-            // lands at its number masked by the new length.
-            unsafe {
-                for number in heap.ring_tail..heap.ring_head {
-                    let entry = heap.ring.add(number & heap.ring_mask).read();
-                    ring.add(number & (length * 2 - 1)).write(entry);
-                }
-                let old = heap.ring.cast::<u8>();
-                heap.ring = ring.as_ptr();
-                heap.ring_mask = length * 2 - 1;
-                if let Some(old) = NonNull::new(old) {
-                    free_metadata(old, length * 8);
-                }
+    if heap.held < heap.held_limit
+        && length < LARGEST_RING
+        && let Some(ring) = allocate_metadata(length * 16)
+    {
+        let ring = ring.cast::<u64>();
+        // SAFETY: both rings are ours; every entry keeps its number, so it
+        // lands at its number masked by the new length.
+        unsafe {
+            for number in heap.ring_tail..heap.ring_head {
+                let entry = heap.ring.add(number & heap.ring_mask).read();
+                ring.add(number & (length * 2 - 1)).write(entry);
             }
-            return;
+            let old = heap.ring.cast::<u8>();
+            heap.ring = ring.as_ptr();
+            heap.ring_mask = length * 2 - 1;
+            if let Some(old) = NonNull::new(old) {
+                free_metadata(old, length * 8);
+            }
         }
+        return;
     }
     for _ in 0..BATCH {
         release_oldest(heap);

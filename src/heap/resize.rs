@@ -158,9 +158,9 @@ fn tell(kind: ViolationKind, pointer: usize, block: Option<&Block>, stack: Stack
 pub fn usable_size(pointer: usize, entry: Entry) -> Option<usize> {
     match judge::judge(pointer) {
         Ok(block) => {
-            crime::guards_hold(&block).then_some(()).unwrap_or_else(|| {
+            if !crime::guards_hold(&block) {
                 crime::check_guards(&block, central::capture(entry));
-            });
+            }
             Some(block.size)
         }
         Err((kind, block)) => {

@@ -35,7 +35,7 @@ impl SizeClass {
     pub const fn of(size: usize) -> SizeClass {
         let needed = size + GUARD_BYTES;
         if needed <= 256 {
-            let units = (if needed < 32 { 32 } else { needed } + 15) / 16;
+            let units = (if needed < 32 { 32 } else { needed }).div_ceil(16);
             return SizeClass((units - 2) as u8);
         }
         let power = (needed - 1).ilog2();
@@ -98,12 +98,12 @@ impl SizeClass {
     }
 }
 
-static SMALL: [u8; (SizeClass::SMALL_LIMIT + GUARD_BYTES + 15) / 16 + 1] = {
-    let mut table = [0; (SizeClass::SMALL_LIMIT + GUARD_BYTES + 15) / 16 + 1];
+static SMALL: [u8; (SizeClass::SMALL_LIMIT + GUARD_BYTES).div_ceil(16) + 1] = {
+    let mut table = [0; (SizeClass::SMALL_LIMIT + GUARD_BYTES).div_ceil(16) + 1];
     let mut index = 1;
     while index < table.len() {
         let size = index * 16;
-        table[index] = SizeClass::of(if size > GUARD_BYTES { size - GUARD_BYTES } else { 0 }).0;
+        table[index] = SizeClass::of(size.saturating_sub(GUARD_BYTES)).0;
         index += 1;
     }
     table

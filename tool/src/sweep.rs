@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn all_numbers_are_tried_when_they_are_few() {
         assert_eq!(choose(5, 5), [1, 2, 3, 4, 5]);
-        assert_eq!(choose(0, 5), []);
+        assert!(choose(0, 5).is_empty());
     }
 
     #[test]

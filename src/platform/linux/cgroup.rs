@@ -26,11 +26,11 @@ pub fn memory_limit() -> Option<usize> {
     limit_of(groups, &mut |top, path, file| read_limit(top, path, file))
 }
 
+/// Reads one number of a control file, named in three parts.
+type Reader<'a> = dyn FnMut(&[u8], &[u8], &[u8]) -> Option<u64> + 'a;
+
 /// [`memory_limit`] of a process whose `/proc/PID/cgroup` is `groups`.
-fn limit_of(
-    groups: &[u8],
-    read: &mut dyn FnMut(&[u8], &[u8], &[u8]) -> Option<u64>,
-) -> Option<usize> {
+fn limit_of(groups: &[u8], read: &mut Reader<'_>) -> Option<usize> {
     let mut smallest = u64::MAX;
     for line in groups.split(|&byte| byte == b'\n') {
         let mut parts = line.splitn(3, |&byte| byte == b':');
