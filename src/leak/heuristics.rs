@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `new T[n]` with destructors | behind the cookie | the cookie `n` divides the rest |
 //! | base class subobject | to the second vtable pointer | vtable pointers there and at the start |
+//! | pool that holds its owner | anywhere | a pointer to its own start |
 //! | node of glibc's tsearch tree | one byte in: a red node | a key and two children |
 //! | string behind its lengths | behind the header | the header states the length of the rest |
 //!
@@ -25,6 +26,15 @@ pub fn counts_as_start(block: &Block, inside: usize, mappings: &Mappings<'_>) ->
         || is_second_base(block, inside, mappings)
         || is_behind_header(block, inside)
         || is_tree_node(block, inside)
+}
+
+/// Whether the block holds a pointer to its own start: who has a pointer into
+/// it can find the start there, as in a pool whose first object is its owner.
+/// Only the first pages are looked at.
+pub fn holds_itself(block: &Block) -> bool {
+    const FAR: usize = 16 * 1024;
+    let bytes = block.size.min(FAR);
+    (0..bytes / 8).any(|i| word(block, i * 8) == block.address)
 }
 
 /// tsearch(3): glibc keeps a node's colour in the low bit of the pointer to

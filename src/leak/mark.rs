@@ -388,19 +388,20 @@ impl<'s, 'm> Marker<'s, 'm> {
     fn settle_inside<const STARTS: bool>(&mut self, found: Found) {
         let (group, bit) = self.tiles.bit(found.place);
         let state = self.tiles.groups[group];
-        if state.live & !state.mark & bit == 0
-            || (STARTS && state.extra & bit != 0 && !self.reading.heuristics)
-        {
+        let is_noted = state.extra & bit != 0;
+        if state.live & !state.mark & bit == 0 || (STARTS && is_noted && !self.reading.heuristics) {
             return;
         }
         let block = self.tiles.block(found.place);
         if found.inside > block.size {
             return;
         }
-        if !STARTS
-            || self.reading.heuristics
-                && heuristics::counts_as_start(&block, found.inside, self.mappings)
-        {
+        let counts_as_start = || {
+            self.reading.heuristics
+                && (heuristics::counts_as_start(&block, found.inside, self.mappings)
+                    || !is_noted && heuristics::holds_itself(&block))
+        };
+        if !STARTS || counts_as_start() {
             self.mark(found.place, found.source);
         } else {
             self.tiles.groups[group].extra |= bit;

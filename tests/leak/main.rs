@@ -265,3 +265,14 @@ fn nodes_of_a_search_tree_are_held_by_pointers_with_a_colour() {
     root.store(0, 77);
     assert_eq!(with_global(&turn, root, |at| at | 1), (0, 0, 2));
 }
+
+#[test]
+fn a_pool_that_names_its_own_start_is_held_by_what_was_taken_from_it() {
+    let turn = Turn::begin();
+    let (pool, held) = (turn.block(1000), turn.block(64));
+    pool.link(504, held);
+    assert_eq!(with_global(&turn, pool, |at| at + 300), (0, 0, 2));
+    pool.link(320, pool);
+    assert_eq!(with_global(&turn, pool, |at| at + 300), (0, 0, 0));
+    assert_eq!(with_global(&turn, pool, |at| !at), (1, 1, 0));
+}
