@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `new T[n]` with destructors | behind the cookie | the cookie `n` divides the rest |
 //! | base class subobject | to the second vtable pointer | vtable pointers there and at the start |
+//! | Python object | behind the collector's two words | its type's type is its own |
 //! | pool that holds its owner | anywhere | a pointer to its own start |
 //! | node of glibc's tsearch tree | one byte in: a red node | a key and two children |
 //! | string behind its lengths | behind the header | the header states the length of the rest |
@@ -26,6 +27,27 @@ pub fn counts_as_start(block: &Block, inside: usize, mappings: &Mappings<'_>) ->
         || is_second_base(block, inside, mappings)
         || is_behind_header(block, inside)
         || is_tree_node(block, inside)
+        || is_python_object(block, inside, mappings)
+}
+
+/// CPython's collector keeps two words before each object; an object that it
+/// does not track has zeros there, and only pointers behind them. Python's
+/// `type` is the only object that is its own type.
+fn is_python_object(block: &Block, inside: usize, mappings: &Mappings<'_>) -> bool {
+    const HEAD: usize = 16;
+    if inside != HEAD || block.size < HEAD + 16 || word(block, 0) != 0 || word(block, HEAD) == 0 {
+        return false;
+    }
+    let type_of = |object: usize| object.checked_add(8).and_then(|at| mappings.word(at));
+    let mut object = word(block, HEAD + 8);
+    for _ in 0..4 {
+        match type_of(object) {
+            Some(above) if above == object && object != 0 => return true,
+            Some(above) => object = above,
+            None => return false,
+        }
+    }
+    false
 }
 
 /// Whether the block holds a pointer to its own start: who has a pointer into
@@ -169,6 +191,20 @@ mod tests {
         memory[16..24].copy_from_slice(&vtable.to_ne_bytes());
         assert!(judge(Family::New, &memory, 16));
         assert!(!judge(Family::New, &memory, 24));
+    }
+
+    #[test]
+    fn a_python_object_is_held_behind_its_collectors_words() {
+        let metatype = std::boxed::Box::leak(std::boxed::Box::new([9usize, 0]));
+        metatype[1] = metatype.as_ptr() as usize;
+        let type_object =
+            std::boxed::Box::leak(std::boxed::Box::new([9, metatype.as_ptr() as usize]));
+        let bytes = |words: [usize; 6]| words.map(usize::to_ne_bytes).concat();
+        let object = bytes([0, 0, 1, type_object.as_ptr() as usize, 7, 7]);
+        assert!(judge(Family::Malloc, &object, 16));
+        assert!(!judge(Family::Malloc, &object, 24));
+        let other = bytes([0, 0, 1, &raw const object as usize, 7, 7]);
+        assert!(!judge(Family::Malloc, &other, 16));
     }
 
     #[test]
