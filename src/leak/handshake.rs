@@ -13,13 +13,13 @@
 //! a late answer never waits; no wait of the checker is longer than its
 //! deadline; slots are never unmapped, because a late answer may look at one.
 
-use super::registers::{Registers, restorer};
-use super::tasks;
-use crate::platform::linux::process::{self, KernelAction};
+use super::registers::Registers;
+use super::{signal, tasks};
+use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
 use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicU32,
+    AtomicBool, AtomicPtr, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -64,7 +64,6 @@ const GLANCE_NS: u64 = 500_000;
 static ROUND: AtomicU32 = AtomicU32::new(0);
 static ANSWERS: AtomicU32 = AtomicU32::new(0);
 static SLOT_TABLE: AtomicPtr<Slot> = AtomicPtr::new(core::ptr::null_mut());
-static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// A thread of the warden's own that blocks all signals; 0 = none.
 static OWN_THREAD: AtomicU32 = AtomicU32::new(0);
 
@@ -73,6 +72,9 @@ static OWN_THREAD: AtomicU32 = AtomicU32::new(0);
 pub fn leave_out(task: u32) {
     OWN_THREAD.store(task, Release);
 }
+
+/// Calls its argument with the kernel ids of threads.
+pub type ListThreads<'a> = dyn Fn(&mut dyn FnMut(u32)) + 'a;
 
 /// All other threads of the process, held until this is dropped. One at a
 /// time: the caller holds the lock of leak checks.
@@ -100,10 +102,10 @@ impl Handshake {
         signal: i32,
         deadline_ns: u64,
         quiet: bool,
-        known: &dyn Fn(&mut dyn FnMut(u32)),
+        known: &ListThreads<'_>,
     ) -> Result<Handshake, OsError> {
         let slots = slot_table()?;
-        let signal = settle_signal(signal)?;
+        let signal = signal::settle(signal, on_signal as *const () as usize)?;
         let mask = process::block_signals();
         let round = ROUND.fetch_add(1, AcqRel).wrapping_add(1);
         let mut this = Handshake { slots, count: 0, round, signal, mask, unlisted: 0 };
@@ -325,51 +327,6 @@ fn slot_table() -> Result<*mut Slot, OsError> {
     let fresh = Host::map(SLOTS * size_of::<Slot>())?.as_ptr().cast::<Slot>();
     SLOT_TABLE.store(fresh, Release);
     Ok(fresh)
-}
-
-/// Finds a signal that the program leaves alone and puts the handler there,
-/// for good: a thread that blocks the signal now may get it much later, and
-/// its default action would end the process.
-fn settle_signal(wanted: i32) -> Result<i32, OsError> {
-    let old = SIGNAL.load(Acquire);
-    if old != 0 && action(old).is_ok_and(|action| action.handler == handler_address()) {
-        return Ok(old);
-    }
-    let is_free = |signal: i32| action(signal).is_ok_and(|action| action.handler == libc::SIG_DFL);
-    let signal = if wanted != 0 {
-        wanted
-    } else {
-        (41..=64).chain(35..41).find(|&signal| is_free(signal)).ok_or(OsError(libc::EBUSY))?
-    };
-    let new = KernelAction {
-        handler: handler_address(),
-        flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK | SA_RESTORER) as u64,
-        restorer: restorer(),
-        mask: u64::MAX,
-    };
-    // SAFETY: the structure has the kernel's layout (rt_sigaction(2)); the
-    // handler is async-signal-safe and stays loaded (the library is never
-    // unloaded: -z nodelete).
-    unsafe {
-        call(libc::SYS_rt_sigaction, [signal as usize, &raw const new as usize, 0, 8, 0, 0])?;
-    }
-    SIGNAL.store(signal, Release);
-    Ok(signal)
-}
-
-const SA_RESTORER: i32 = if cfg!(target_arch = "x86_64") { 0x0400_0000 } else { 0 };
-
-fn action(signal: i32) -> Result<KernelAction, OsError> {
-    let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
-    // SAFETY: the kernel writes one structure of its layout to our stack.
-    unsafe {
-        call(libc::SYS_rt_sigaction, [signal as usize, 0, &raw mut old as usize, 8, 0, 0])?;
-    }
-    Ok(old)
-}
-
-fn handler_address() -> usize {
-    on_signal as *const () as usize
 }
 
 extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const libc::ucontext_t) {

@@ -19,6 +19,7 @@
 use super::heuristics;
 use super::mappings::{Mappings, Touched};
 use super::parents::Parents;
+use super::pipeline::{Found, Pipeline, prefetch};
 use super::roots::{Foreign, Root, RootKind};
 use super::scratch::Scratch;
 use super::tiles::{Place, TileKind, Tiles};
@@ -66,22 +67,6 @@ pub struct Marker<'s, 'm> {
 pub fn bytes_needed() -> usize {
     Window::extent() / crate::memory::GRANULE * 5 + 256
 }
-
-/// Pointers found but not looked at yet, while their groups are fetched.
-struct Pipeline {
-    places: [Found; PIPELINE],
-    next: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Found {
-    place: Place,
-    source: u32,
-    inside: usize,
-}
-
-const PIPELINE: usize = 16;
-const NOBODY: Found = Found { place: Place { head: u32::MAX, slot: 0 }, source: 0, inside: 0 };
 
 impl<'s, 'm> Marker<'s, 'm> {
     /// A marker that has found nothing yet.
@@ -181,8 +166,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             let foreign = &mut self.foreign[index];
             let (start, end) = (foreign.start, foreign.end);
             if foreign.is_reached == REACHED && start < end {
-                // Read: an empty range that no address lies in.
-                foreign.end = start;
+                        foreign.end = start;
                 any = true;
                 self.source = Parents::FOREIGN | index as u32;
                 self.read_range::<REACHED>(start, end);
@@ -245,7 +229,7 @@ impl<'s, 'm> Marker<'s, 'm> {
     }
 
     fn drain<const STARTS: bool>(&mut self) {
-        let mut pipeline = Pipeline { places: [NOBODY; PIPELINE], next: 0 };
+        let mut pipeline = Pipeline::new();
         while self.waiting > 0 {
             let head = self.queue[self.first];
             self.first = if self.first + 1 == self.queue.len() { 0 } else { self.first + 1 };
@@ -288,7 +272,7 @@ impl<'s, 'm> Marker<'s, 'm> {
 
     /// Reads the readable, touched parts of a range.
     fn read_range<const STARTS: bool>(&mut self, start: usize, end: usize) {
-        let mut pipeline = Pipeline { places: [NOBODY; PIPELINE], next: 0 };
+        let mut pipeline = Pipeline::new();
         let mappings = self.mappings;
         let touched = core::mem::replace(&mut self.touched, Touched::unknown());
         mappings.readable(start, end, |from, to| {
@@ -357,18 +341,13 @@ impl<'s, 'm> Marker<'s, 'm> {
         let Some((place, inside)) = self.tiles.locate(offset) else { return };
         let (group, _) = self.tiles.bit(place);
         prefetch(&raw const self.tiles.groups[group] as usize);
-        let slot = pipeline.next % PIPELINE;
-        pipeline.next = pipeline.next.wrapping_add(1);
-        let due = core::mem::replace(
-            &mut pipeline.places[slot],
-            Found { place, source: self.source, inside },
-        );
+        let due = pipeline.pass(Found { place, source: self.source, inside });
         self.settle::<STARTS>(due);
     }
 
     fn flush<const STARTS: bool>(&mut self, pipeline: &mut Pipeline) {
-        for found in &mut pipeline.places {
-            self.settle::<STARTS>(core::mem::replace(found, NOBODY));
+        for found in pipeline.empty() {
+            self.settle::<STARTS>(found);
         }
     }
 
@@ -418,17 +397,4 @@ impl<'s, 'm> Marker<'s, 'm> {
             foreign.is_reached = true;
         }
     }
-}
-
-#[inline(always)]
-fn prefetch(address: usize) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint for which any address is allowed.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-            address as *const i8,
-        );
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }

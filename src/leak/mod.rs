@@ -37,10 +37,13 @@ mod mark;
 mod modules;
 mod options;
 mod parents;
+mod pipeline;
 mod registers;
 mod roots;
 mod scratch;
+mod signal;
 mod sites;
+mod stack_in_heap;
 mod tasks;
 mod tiles;
 

@@ -215,7 +215,7 @@ impl<'s> Roots<'s> {
             let on_alternate = (registers.alternate_start..registers.alternate_end).contains(&sp);
             let end = match current {
                 _ if on_alternate => registers.alternate_end,
-                _ if Window::contains(sp) => super::tiles::block_end(sp).unwrap_or(sp),
+                _ if Window::contains(sp) => super::stack_in_heap::block_end(sp).unwrap_or(sp),
                 Some(mapping) => mapping.end,
                 None => sp,
             };
@@ -275,7 +275,7 @@ impl<'s> Roots<'s> {
         let mappings = self.mappings;
         if let Some(current) = mappings.find(sp) {
             let end = if Window::contains(sp) {
-                super::tiles::block_end(sp).unwrap_or(sp)
+                super::stack_in_heap::block_end(sp).unwrap_or(sp)
             } else {
                 current.end
             };

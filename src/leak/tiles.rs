@@ -106,7 +106,7 @@ pub struct Tiles<'s> {
 /// Largest slab: 8 granules.
 const SLAB: usize = 8 * GRANULE;
 
-fn granule(index: u32) -> &'static Granule {
+pub(super) fn granule(index: u32) -> &'static Granule {
     // SAFETY: callers stay below the extent, where the table is mapped and
     // zero or written; other threads are held or we are a forked copy, and the
     // fields read below are plain words for which any value is valid, except
@@ -299,7 +299,7 @@ impl<'s> Tiles<'s> {
 
 /// How many groups the slab or span that this granule heads needs; 0 when it
 /// heads none, or makes no sense.
-fn group_count(granule: &Granule, index: u32) -> usize {
+pub(super) fn group_count(granule: &Granule, index: u32) -> usize {
     let start = Window::address_of(index);
     let end = Window::base() + Window::extent();
     match granule.kind {
@@ -354,7 +354,7 @@ fn head_tile(granule: &Granule, index: u32, groups: u32) -> Tile {
 }
 
 #[inline(always)]
-fn record(granule: &Granule, slot: u32) -> Record {
+pub(super) fn record(granule: &Granule, slot: u32) -> Record {
     if granule.kind == Kind::Span {
         return record_of_span(granule);
     }
@@ -365,32 +365,6 @@ fn record(granule: &Granule, slot: u32) -> Record {
 
 fn record_of_span(granule: &Granule) -> Record {
     Record(granule.record.load(Relaxed))
-}
-
-/// The end of the heap block (as asked for) that holds `address`: for stacks
-/// that lie in the heap.
-pub fn block_end(address: usize) -> Option<usize> {
-    let offset = address.wrapping_sub(Window::base());
-    if offset >= Window::extent() {
-        return None;
-    }
-    let here = granule((offset >> 16) as u32);
-    if here.head > (offset >> 16) as u32 {
-        return None;
-    }
-    let head = granule(here.head);
-    match here.kind {
-        Kind::Slab if group_count(head, here.head) > 0 => {
-            let slot = address.checked_sub(head.first)? / head.slot as usize;
-            (slot < head.slots as usize).then(|| {
-                let end = head.first + (slot + 1) * head.slot as usize;
-                end - record(head, slot as u32).slack()
-            })
-        }
-        Kind::Span | Kind::Inside => (head.kind == Kind::Span && group_count(head, here.head) > 0)
-            .then_some(head.first + head.size),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
