@@ -155,7 +155,9 @@ mod tests {
         for shift in 4..=12 {
             for size in [0, 1, 100, 1000, 5000, 20_000] {
                 let class = SizeClass::aligned(size, 1 << shift).unwrap();
-                assert!(class.slot() % (1 << shift) == 0 && class.slot() >= size + GUARD_BYTES);
+                assert!(
+                    class.slot().is_multiple_of(1 << shift) && class.slot() >= size + GUARD_BYTES
+                );
             }
         }
     }
