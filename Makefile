@@ -30,7 +30,7 @@ demo: all
 	sh scripts/demo.sh $(OUT)
 
 test: setup all
-	$(CARGO) test --quiet --workspace
+	$(CARGO) test --quiet --workspace --no-fail-fast
 
 # Lints: format, clippy, documentation.
 check:
