@@ -96,6 +96,9 @@ unsafe extern "C" fn malloc_usable_size(pointer: usize, sp: usize, fp: usize) ->
     if pointer == 0 {
         return 0;
     }
+    if let Some(size) = heap::try_size_of(pointer) {
+        return size;
+    }
     match heap::usable_size(pointer, Entry { sp, fp }) {
         Some(size) => size,
         None => 0,

@@ -273,9 +273,12 @@ fn overflow<M: Mode>(victim: usize, beyond: &[u8], checked: bool) -> Result<(), 
     prop_assert!(!events.is_empty(), "nothing told");
     prop_assert_eq!(events[0].kind, ArenaViolation::Overflow);
     prop_assert_eq!(events[0].block, pointer.addr());
+    // A neighbour's header that was wiped whole is told by itself, by the check
+    // that mends it; a check later nothing is left.
+    bench.arena.check(0);
     bench.arena.check(0);
     bench.events();
-    prop_assert_eq!(bench.arena.check(0), 0, "a crime told twice");
+    prop_assert_eq!(bench.arena.check(0), 0, "a crime told again and again");
     for size in 0..60 {
         let pointer = bench.arena.allocate(size * 5, 1, 0);
         bench.free(pointer);

@@ -119,6 +119,31 @@ unsafe fn retire<const FAMILY: u8, const POISONED: bool>(
     }
 }
 
+/// The size of the live block in a slot at `pointer`, if it is one and its
+/// guards are whole; `None` for the general path to look closer.
+#[inline(always)]
+pub fn try_size_of(pointer: usize) -> Option<usize> {
+    let offset = pointer.wrapping_sub(Window::base());
+    if offset >= Window::extent() {
+        return None;
+    }
+    // SAFETY: as in `retire`; nothing is written.
+    unsafe {
+        let granule = Window::granule_at(offset);
+        let index = (*granule).slot_at(pointer.wrapping_sub((*granule).first));
+        if index >= (*granule).slots {
+            return None;
+        }
+        let word = Record((*(*granule).records.add(index as usize)).load(Relaxed));
+        if word.state() != State::Live {
+            return None;
+        }
+        let slot = (*granule).slot as usize;
+        let size = slot - word.slack();
+        guards_whole((*granule).pattern, pointer, size, slot).then_some(size)
+    }
+}
+
 /// Whether the guard behind the block and the word before it are whole; may
 /// say no when they are, for the general path to look closer.
 ///

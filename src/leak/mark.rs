@@ -166,7 +166,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             let foreign = &mut self.foreign[index];
             let (start, end) = (foreign.start, foreign.end);
             if foreign.is_reached == REACHED && start < end {
-                        foreign.end = start;
+                foreign.end = start;
                 any = true;
                 self.source = Parents::FOREIGN | index as u32;
                 self.read_range::<REACHED>(start, end);
