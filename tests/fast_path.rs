@@ -105,5 +105,9 @@ fn hot_paths_take_no_more_instructions_than_the_golden_table_says() {
         std::fs::write(&path, &table).unwrap();
         return;
     }
-    assert!(slower.is_empty(), "slower than tests/fast_path.golden:\n{}\n{table}", slower.join("\n"));
+    assert!(
+        slower.is_empty(),
+        "slower than tests/fast_path.golden:\n{}\n{table}",
+        slower.join("\n")
+    );
 }

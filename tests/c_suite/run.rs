@@ -53,7 +53,10 @@ pub fn run(
     plugins: &[(String, PathBuf)],
 ) -> Result<Outcome, String> {
     let scratch = scratch_folder(program, case, link)?;
-    let library = if link == Link::None { PathBuf::new() } else { build::shared_library()? };
+    let library = match link {
+        Link::None => build::shared_library().unwrap_or_default(),
+        _ => build::shared_library()?,
+    };
     let fill = |text: &str| {
         let mut text = text
             .replace("{dir}", &scratch.to_string_lossy())
