@@ -146,7 +146,8 @@ pub fn set_handler(handler: Option<Handler>) -> Option<Handler> {
     as_handler(HANDLER.swap(new, AcqRel))
 }
 
-/// Whether the operating system ever refused memory that the limit allowed.
+/// Whether the operating system ever refused memory that the limit allowed, or
+/// the limit was one that the system would enforce on our own mappings as well.
 pub fn was_refused_by_system() -> bool {
     REFUSED_BY_SYSTEM.load(Relaxed)
 }
@@ -264,6 +265,8 @@ fn blame(size: usize) -> Limit {
     let limit = current();
     let used = heap::used();
     if limit.bytes > 0 && used.saturating_add(size) > limit.bytes {
+        let binds_us = matches!(limit.source, LimitSource::AddressSpace | LimitSource::Data);
+        REFUSED_BY_SYSTEM.fetch_or(binds_us, Relaxed);
         return limit;
     }
     // Ours had room: the operating system refused.
