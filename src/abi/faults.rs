@@ -61,9 +61,10 @@ struct Explanation {
 pub(super) fn explain(signal: i32, info: &libc::siginfo_t, context: &libc::ucontext_t) -> bool {
     let found = match info.si_code {
         SI_KERNEL => from_instruction(context),
-        // SAFETY: faults carry an address (sigaction(2)).
         code if code > 0 && signal == libc::SIGSEGV => {
-            from_guard(unsafe { info.si_addr() } as usize)
+            // SAFETY: faults carry an address (sigaction(2)).
+            let address = unsafe { info.si_addr() } as usize;
+            from_guard(address)
         }
         _ => None,
     };

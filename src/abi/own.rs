@@ -4,6 +4,8 @@
 //! cbindgen makes include/heapwarden.h from the functions and types of this
 //! file; their documentation is what a C programmer reads there.
 
+#![allow(clippy::missing_safety_doc)] // the C contract stands in each description
+
 use super::leaks::{self, Verdict};
 use super::shim::{Saved, checkpoint};
 use crate::heap::{self, Block, Found};
@@ -200,7 +202,7 @@ pub unsafe extern "C" fn heapwarden_walk_sites(
         }
         left_out += 1;
     });
-    sites.sort_unstable_by(|a, b| b.bytes.cmp(&a.bytes));
+    sites.sort_unstable_by_key(|site| core::cmp::Reverse(site.bytes));
     for site in sites.iter().take_while(|site| site.blocks > 0) {
         // SAFETY: the caller's function and its own argument.
         if unsafe { visit(site, argument) } != 0 {

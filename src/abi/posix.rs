@@ -58,7 +58,7 @@ unsafe extern "C" fn posix_memalign(
     fp: usize,
 ) -> i32 {
     let call = Call::PosixMemalign(alignment, size);
-    if !alignment.is_power_of_two() || alignment % size_of::<usize>() != 0 {
+    if !alignment.is_power_of_two() || !alignment.is_multiple_of(size_of::<usize>()) {
         warnings::bad_alignment(call, Entry { sp, fp });
         return libc::EINVAL;
     }
@@ -99,8 +99,5 @@ unsafe extern "C" fn malloc_usable_size(pointer: usize, sp: usize, fp: usize) ->
     if let Some(size) = heap::try_size_of(pointer) {
         return size;
     }
-    match heap::usable_size(pointer, Entry { sp, fp }) {
-        Some(size) => size,
-        None => 0,
-    }
+    heap::usable_size(pointer, Entry { sp, fp }).unwrap_or_default()
 }

@@ -26,7 +26,7 @@ pub fn settle(wanted: i32, handler: usize) -> Result<i32, OsError> {
         (41..=64).chain(35..41).find(|&signal| is_free(signal)).ok_or(OsError(libc::EBUSY))?
     };
     let new = KernelAction {
-        handler: handler,
+        handler,
         flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK | SA_RESTORER) as u64,
         restorer: restorer(),
         mask: u64::MAX,
