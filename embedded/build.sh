@@ -31,6 +31,11 @@ else
 fi
 mkdir -p "$output/$target/$mode"
 library=$output/$target/$mode/libheapwarden.a
-cp "$output/$target/embedded/libheapwarden.a" "$library"
-[ "$mode" != owner-guard ] || cp "$library" "$output/$target/libheapwarden.a"
+# Put in place whole: another link may be reading the library that stands there.
+put() {
+    cp "$output/$target/embedded/libheapwarden.a" "$1.$$"
+    mv "$1.$$" "$1"
+}
+put "$library"
+[ "$mode" != owner-guard ] || put "$output/$target/libheapwarden.a"
 echo "$library"
