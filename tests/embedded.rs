@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const BOARDS: [(&str, &str); 3] = [
     ("cortex-m4", "thumbv7em-none-eabihf"),
@@ -64,8 +65,11 @@ fn link(board: &str, library: &str, source: &str, flags: &[&str]) -> PathBuf {
     let name: String = [&[board, source], flags].concat().join("-");
     let name: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     let mode = Path::new(library).parent().and_then(Path::file_name).expect("a mode's folder");
+    // Numbered: two tests may link the same firmware at the same time.
+    static LINKED: AtomicUsize = AtomicUsize::new(0);
+    let number = LINKED.fetch_add(1, Ordering::Relaxed);
     let elf = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("{name}-{}.elf", mode.to_string_lossy()));
+        .join(format!("{name}-{}-{number}.elf", mode.to_string_lossy()));
     let source = format!("embedded/firmware/{source}.c");
     let path = elf.to_str().expect("UTF-8");
     let mut arguments = vec![board, library, path, source.as_str()];
