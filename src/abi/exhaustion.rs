@@ -10,9 +10,9 @@ use crate::heap::Shortage;
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
 use crate::report::{self, Exhaustion, Holder, expand_path};
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
 use crate::units::MIB;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The file of the peak, and whose it is: a forked child has its own.
 struct Peak {

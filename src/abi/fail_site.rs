@@ -12,9 +12,9 @@
 use crate::config::{FixedText, NAME_MAX};
 use crate::report::{Code, End, Names, Stacks};
 use crate::symbol::{Depot, NAMES};
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
 use crate::units::StackId;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const PLACES: usize = 1 << 13;
 /// Places looked at before an address is not kept.

@@ -19,13 +19,13 @@ use crate::memory::Window;
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
 use crate::report::ErrorKind;
-use crate::units::{KIB, Text};
-use core::ffi::c_void;
-use core::fmt::Write;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32,
     Ordering::{AcqRel, Acquire},
 };
+use crate::units::{KIB, Text};
+use core::ffi::c_void;
+use core::fmt::Write;
 
 /// Bytes of stack for the report: the program may have left us little.
 const STACK_BYTES: usize = 512 * KIB;
@@ -90,7 +90,7 @@ pub(super) fn explain(signal: i32, info: &libc::siginfo_t, context: &libc::ucont
         found,
     };
     on_own_stack(report, (&raw mut work).cast());
-    REPORTING.store(0, core::sync::atomic::Ordering::Release);
+    REPORTING.store(0, crate::sync::atomics::Ordering::Release);
     OPTIONS_BUFFER.get().halt_on_error
 }
 

@@ -18,13 +18,13 @@ use crate::heap::{self, Poisoning, Settings};
 use crate::platform::linux::auxv;
 use crate::platform::{Host, Platform};
 use crate::symbol::NAMES;
-use crate::units::{MIB, Text};
-use core::ffi::{CStr, c_char, c_void};
-use core::fmt::Write;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::units::{MIB, Text};
+use core::ffi::{CStr, c_char, c_void};
+use core::fmt::Write;
 
 const NOT_STARTED: u32 = 0;
 const STARTING: u32 = 1;

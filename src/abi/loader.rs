@@ -1,7 +1,7 @@
 //! dlclose: the stack walk's rules for code that may be gone are dropped.
 
+use crate::sync::atomics::{AtomicPtr, Ordering::Relaxed};
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 static NEXT: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 

@@ -16,11 +16,11 @@
 //! by a raw system call, stay as they are.
 
 use super::faults;
-use core::ffi::c_void;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicI32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use core::ffi::c_void;
 
 type Sigaction = unsafe extern "C" fn(i32, *const libc::sigaction, *mut libc::sigaction) -> i32;
 type Signal = unsafe extern "C" fn(i32, usize) -> usize;

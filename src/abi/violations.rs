@@ -10,10 +10,10 @@ use crate::platform::{Host, Platform};
 use crate::report::{
     BlockInfo, BlockRef, ErrorKind, ErrorReport, Event, Neighbour, Outcome, Side, ThreadRef,
 };
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::trace::Entry;
 use crate::units::{Family, StackId, Text, ThreadNumber};
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static FOUND: AtomicU64 = AtomicU64::new(0);
 

@@ -13,13 +13,13 @@ use super::lifecycle::ensure_started;
 use super::runtime::REPORTER;
 use crate::heap;
 use crate::report::{Warning, WarningKind};
-use crate::trace::Entry;
-use crate::units::{MAX_REQUEST, StackId, Text};
-use core::fmt::{self, Write};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::trace::Entry;
+use crate::units::{MAX_REQUEST, StackId, Text};
+use core::fmt::{self, Write};
 
 /// Call sites that are remembered.
 const SITES: usize = 128;

@@ -18,11 +18,11 @@ use crate::heap;
 use crate::leak::{self, Caller, KnownBlocks, LeakOptions};
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
-use core::ffi::c_void;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32,
     Ordering::{Acquire, Release},
 };
+use core::ffi::c_void;
 
 /// Shortest epoch for the sake of hidden leaks.
 const SHORTEST_EPOCH_NS: u64 = 10_000_000;

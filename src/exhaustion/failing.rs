@@ -6,7 +6,7 @@
 //! them fail. The idea is old: failmalloc, Zig's FailingAllocator, SQLite's
 //! out-of-memory tests.
 
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };

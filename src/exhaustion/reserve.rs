@@ -6,8 +6,8 @@
 
 use crate::platform::linux::limits::{self, Resource};
 use crate::platform::{Host, Platform};
+use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::units::{KIB, OS_PAGE, align_down};
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 static START: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);

@@ -19,13 +19,13 @@ use crate::heap::{self, Hooks, Shortage};
 use crate::platform::linux::limits::{self, Resource};
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
-use crate::units::{KIB, MIB, StackId};
-use core::cell::UnsafeCell;
-use core::ptr::null_mut;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::units::{KIB, MIB, StackId};
+use core::cell::UnsafeCell;
+use core::ptr::null_mut;
 
 /// Why the heap was looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,10 +8,10 @@ use crate::guard::{self, Pattern, Tier};
 use crate::ledger::Record;
 use crate::memory::{NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
+use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
 use core::ptr::{self, null_mut};
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]

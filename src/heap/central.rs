@@ -16,13 +16,13 @@ use crate::ledger::{self, Record};
 use crate::memory::{self, Run, Runs, Window};
 use crate::platform::linux::{process, thread_exit, tls};
 use crate::platform::{Host, Platform, ticks};
+use crate::sync::atomics::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomics::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, compiler_fence};
 use crate::sync::{Lock, Rank};
 use crate::trace::Entry;
 use crate::units::{KIB, MIB, StackId, ThreadNumber};
 use core::ops::{Deref, DerefMut};
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, compiler_fence};
 
 /// What the central lock guards.
 pub(super) struct Central {

@@ -12,11 +12,11 @@ use super::{crime, span};
 use crate::guard::{self, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Kind, Window};
-use crate::units::StackId;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed},
 };
+use crate::units::StackId;
 
 /// Checks every block; how many were damaged. Damage is reported and mended.
 /// `finder` is who asked.

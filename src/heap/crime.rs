@@ -10,12 +10,12 @@ use super::settings::mode;
 use super::{check, guard_page, span};
 use crate::guard::{self, EDGE, GUARD_BYTES, Pattern, Tier, Violation, ViolationKind};
 use crate::memory::Window;
-use crate::units::{Family, StackId, align_down, align_up};
-use core::ptr::null_mut;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicPtr,
     Ordering::{Acquire, Release},
 };
+use crate::units::{Family, StackId, align_down, align_up};
+use core::ptr::null_mut;
 
 /// What is called with each crime; it may end the process.
 pub type Handler = fn(&Violation);

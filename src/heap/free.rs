@@ -12,10 +12,10 @@ use super::{check, crime, judge, refill, span};
 use crate::guard::{self, Pattern, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
 use crate::memory::{Granule, Kind, Window, allocate_metadata, free_metadata};
+use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
 use crate::units::{Family, StackId, ThreadNumber};
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Entries of a new heap's quarantine ring.
 pub(super) const FIRST_RING: usize = 2048;

@@ -27,11 +27,11 @@ use crate::guard::Pattern;
 use crate::ledger::Record;
 use crate::memory::{GRANULE, Granule, Kind, Window};
 use crate::platform::{Access, Host, Platform};
-use crate::units::{OS_PAGE, StackId, align_down, align_up};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU64, AtomicUsize,
     Ordering::{Relaxed, Release},
 };
+use crate::units::{OS_PAGE, StackId, align_down, align_up};
 
 /// Blocks with guard pages, live and held, that there may be at a time.
 const BUDGET: usize = 12_000;

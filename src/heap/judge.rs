@@ -4,9 +4,9 @@
 use crate::guard::ViolationKind;
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
+use crate::sync::atomics::Ordering::{Acquire, Relaxed, Release};
 use crate::units::{StackId, ThreadNumber};
 use core::ops::Range;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A block, live or not, and where its facts are.
 #[derive(Clone, Copy, Debug)]

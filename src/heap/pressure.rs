@@ -17,12 +17,12 @@
 use super::central::{self, Entered};
 use super::thread_heap::ThreadHeap;
 use super::{free, refill, settings};
-use crate::units::StackId;
-use core::ptr::null_mut;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::units::StackId;
+use core::ptr::null_mut;
 
 /// An allocation, as the hooks see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -11,12 +11,12 @@ use crate::memory::{
     GRANULE, Granule, Kind, NO_SLOT, Run, Window, allocate_metadata, free_metadata,
 };
 use crate::slab::SizeClass;
-use crate::units::StackId;
-use core::ptr::NonNull;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::units::StackId;
+use core::ptr::NonNull;
 
 /// On no list.
 pub(super) const UNLISTED: u8 = 0;

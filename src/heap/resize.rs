@@ -8,10 +8,10 @@ use super::{crime, free, pressure, span};
 use crate::guard::{GUARD_BYTES, Pattern, Violation, ViolationKind};
 use crate::ledger::Record;
 use crate::memory::Window;
+use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
 use crate::units::{Family, MAX_REQUEST, StackId};
 use core::ptr::{self, null_mut};
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Gives the live block at `pointer` `size` bytes (more than 0); its new
 /// address, or null: then the block is as it was (C23 7.24.4.5), or `pointer`

@@ -1,6 +1,6 @@
 //! What the options say, in the form that the heap's paths read.
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomics::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// How much of freed memory is filled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -18,12 +18,12 @@ use crate::guard::{self, GUARD_BYTES, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Run, Window};
 use crate::platform::{Host, Platform};
-use crate::units::{OS_PAGE, StackId, align_up};
-use core::ptr;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU64, AtomicUsize,
     Ordering::{Relaxed, Release},
 };
+use crate::units::{OS_PAGE, StackId, align_up};
+use core::ptr;
 
 /// Blocks from this size on move by page tables instead of copying.
 const MOVE_FROM: usize = 256 * 1024;

@@ -15,9 +15,13 @@ use crate::ledger::Record;
 use crate::memory::Granule;
 use crate::platform::linux::tls;
 use crate::slab::CLASSES;
+use crate::sync::atomics::{
+    AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    compiler_fence,
+};
 use crate::trace::{Entry, ThreadTrace};
 use crate::units::{StackId, ThreadNumber};
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What a thread needs to allocate.
 #[repr(C, align(64))]
@@ -145,13 +149,13 @@ impl ThreadHeap {
     #[inline(always)]
     pub(super) fn enter(&self) {
         self.busy.store(1, Relaxed);
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(SeqCst);
     }
 
     /// The owner comes out.
     #[inline(always)]
     pub(super) fn leave(&self) {
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        compiler_fence(SeqCst);
         self.busy.store(0, Relaxed);
     }
 

@@ -6,8 +6,8 @@
 //! Invariant: a region of no bytes is never kept; a check reads the table
 //! without a lock, because it holds no thread inside these functions.
 
+use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const REGIONS: usize = 1024;
 

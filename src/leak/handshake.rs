@@ -18,7 +18,7 @@ use super::{signal, tasks};
 use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };

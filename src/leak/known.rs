@@ -17,7 +17,7 @@ use super::scratch::Scratch;
 use super::tiles::Block;
 use crate::memory::Window;
 use crate::platform::OsError;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 
 /// A set of lost blocks.
 pub struct KnownBlocks {

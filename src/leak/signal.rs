@@ -4,7 +4,7 @@ use super::registers::restorer;
 use crate::platform::OsError;
 use crate::platform::linux::process::KernelAction;
 use crate::platform::linux::syscall::call;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicI32,
     Ordering::{Acquire, Release},
 };

@@ -16,8 +16,8 @@
 use super::scratch::{Scratch, Zeroed};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
+use crate::sync::atomics::Ordering::Relaxed;
 use crate::units::StackId;
-use core::sync::atomic::Ordering::Relaxed;
 
 /// What a check keeps of one granule.
 #[derive(Clone, Copy, Debug)]

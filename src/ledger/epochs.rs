@@ -11,13 +11,13 @@
 
 use crate::memory::{allocate_metadata, free_metadata};
 use crate::platform::{Host, Platform};
-use crate::sync::{Lock, Rank};
-use crate::units::ThreadNumber;
-use core::ptr::NonNull;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::sync::{Lock, Rank};
+use crate::units::ThreadNumber;
+use core::ptr::NonNull;
 
 /// What the log knows of one epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

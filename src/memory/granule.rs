@@ -14,7 +14,7 @@
 //! Invariant: `slots > 0` iff the granule belongs to a slab; a granule that
 //! belongs to nothing has `kind == Kind::Free` and all-zero line 0.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use crate::sync::atomics::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// No slot: the end of a slab's free list.
 pub const NO_SLOT: u16 = 0x7ff;

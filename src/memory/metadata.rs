@@ -11,10 +11,10 @@
 
 use super::window::{METADATA_BYTES, TABLE_BYTES, Window};
 use crate::platform::{Access, Host, OsError, Platform};
+use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
 use crate::units::{MIB, OS_PAGE, align_up};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 struct Arena {
     /// Offset of the next free byte from the metadata's first address.

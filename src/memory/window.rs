@@ -2,11 +2,11 @@
 
 use super::granule::Granule;
 use crate::platform::{Access, Host, OsError, Platform, ticks};
-use crate::units::{GIB, GRANULE, MIB, WINDOW, align_up};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::units::{GIB, GRANULE, MIB, WINDOW, align_up};
 
 /// Bytes of address space for the granule table, right below the window.
 pub const TABLE_BYTES: usize = WINDOW / GRANULE * size_of::<Granule>();

@@ -79,9 +79,9 @@ pub trait Platform {
     /// Nanoseconds of the clock that never jumps (CLOCK_MONOTONIC).
     fn monotonic_ns() -> u64;
     /// Sleeps while `*word == expected`, at most `timeout_ns` (0: no limit).
-    fn wait(word: &core::sync::atomic::AtomicU32, expected: u32, timeout_ns: u64);
+    fn wait(word: &crate::sync::atomics::AtomicU32, expected: u32, timeout_ns: u64);
     /// Wakes up to `count` threads that sleep on `word`.
-    fn wake(word: &core::sync::atomic::AtomicU32, count: u32);
+    fn wake(word: &crate::sync::atomics::AtomicU32, count: u32);
     /// Ends the process with the abort signal, whatever handlers say.
     fn abort() -> !;
 }

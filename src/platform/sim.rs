@@ -6,9 +6,9 @@
 //! (the FailingAllocator of Zig's test library).
 
 use super::{Access, OsError, Platform};
+use crate::sync::atomics::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// `P` with failures on demand.
 pub struct Sim<P>(PhantomData<P>);

@@ -14,11 +14,11 @@ use super::totals::{Count, Exhaustion, Summary};
 use crate::config::{Format, Options};
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
+use crate::sync::atomics::{AtomicU32, Ordering::Relaxed};
 use crate::sync::{Guard, Lock, Rank};
 use crate::units::{StackId, Text};
 use core::fmt::{self, Write};
 use core::mem::ManuallyDrop;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Longest time that a record waits for another thread's, milliseconds.
 pub const LOCK_PATIENCE_MS: u64 = 15_000;

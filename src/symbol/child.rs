@@ -7,9 +7,9 @@ use crate::memory::Window;
 use crate::platform::linux::limits::{self, Resource};
 use crate::platform::linux::{process, shared};
 use crate::platform::{Access, Host, OsError, Platform};
+use crate::sync::atomics::AtomicU32;
 use crate::units::{KIB, MIB, OS_PAGE};
 use core::cell::UnsafeCell;
-use core::sync::atomic::AtomicU32;
 
 /// The child's stack: DWARF of hostile depth ends at its guard page.
 const STACK_BYTES: usize = 8 * MIB;

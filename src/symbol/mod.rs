@@ -39,8 +39,8 @@ pub use depot::{Depot, NAMES};
 
 use crate::platform::linux::process;
 use crate::report::{Code, Frame, Names, Place};
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use table::Table;
 
 /// The file that code lies in, as it was loaded.

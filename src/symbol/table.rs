@@ -14,13 +14,13 @@
 
 use crate::platform::linux::shared;
 use crate::report::{Code, Frame};
-use core::ops::Range;
-use core::ptr::NonNull;
-use core::slice;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::slice;
 
 /// Questions in a table, largest first: what the address space allows.
 const CAPACITIES: [usize; 3] = [1 << 15, 1 << 12, 1 << 9];

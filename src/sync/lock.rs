@@ -10,12 +10,13 @@
 
 use crate::platform::linux::process;
 use crate::platform::{Host, Platform};
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
+    SPINS, spin_loop,
 };
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
 
 /// The order in which locks may be taken: a thread that holds one takes only
 /// locks of higher rank. Fork takes them all in this order.
@@ -39,9 +40,6 @@ pub enum Rank {
     /// Reports: one record at a time.
     Report,
 }
-
-/// Looks at a held lock before sleeping on it.
-const SPINS: u32 = 100;
 
 /// A value behind a lock.
 pub struct Lock<T> {
@@ -77,7 +75,7 @@ impl<T> Lock<T> {
                 {
                     return Guard { lock: self, signals };
                 }
-                core::hint::spin_loop();
+                spin_loop();
             }
             if self.word.swap(2, Acquire) == 0 {
                 return Guard { lock: self, signals };
@@ -106,7 +104,7 @@ impl<T> Lock<T> {
             if self.word.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
                 return;
             }
-            core::hint::spin_loop();
+            spin_loop();
         }
         while self.word.swap(2, Acquire) != 0 {
             Host::wait(&self.word, 2, 0);

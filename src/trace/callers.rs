@@ -4,8 +4,8 @@
 //! Invariant: an entry's stack id names its address in the modules of the
 //! current generation; the table is emptied when modules close.
 
+use crate::sync::atomics::{Ordering::SeqCst, compiler_fence};
 use crate::units::StackId;
-use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 const ENTRIES: usize = 256;
 

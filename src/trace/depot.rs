@@ -26,11 +26,11 @@ use super::Completeness;
 use super::hash_table::HashTable;
 use super::rule_table::CodeAddress;
 use super::tables;
-use crate::units::StackId;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::units::StackId;
 
 const ID_BITS: u32 = StackId::BITS;
 const LIMIT: u32 = 1 << ID_BITS;

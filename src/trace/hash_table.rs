@@ -13,11 +13,11 @@
 //! quarters full.
 
 use super::tables;
-use core::ptr::NonNull;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use core::ptr::NonNull;
 
 /// A word type that can sit in a place, atomically.
 pub trait Place: 'static {
@@ -31,7 +31,7 @@ pub trait Place: 'static {
     fn fill(&self, word: Self::Word) -> Result<(), Self::Word>;
 }
 
-impl Place for core::sync::atomic::AtomicU32 {
+impl Place for crate::sync::atomics::AtomicU32 {
     type Word = u32;
     const EMPTY: u32 = 0;
     #[inline]
@@ -209,7 +209,7 @@ impl<P: Place> HashTable<P> {
             if self.growing.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
                 break;
             }
-            core::hint::spin_loop();
+            crate::sync::atomics::spin_loop();
         }
         if let Some(header) = self.current() {
             let mask = header.mask();
@@ -236,7 +236,7 @@ impl<P: Place> HashTable<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::sync::atomic::AtomicU32;
+    use crate::sync::atomics::AtomicU32;
 
     fn spread(word: u32) -> usize {
         (word as usize).wrapping_mul(0x9e37_79b9) >> 7

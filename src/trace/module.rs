@@ -9,7 +9,7 @@
 use super::cfi::UnwindSections;
 use super::object::{self, Object};
 use super::{headerless, tables};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };

@@ -6,8 +6,8 @@
 //! may wait for a thread that is inside dlopen.
 
 use super::cfi::UnwindSections;
+use crate::sync::atomics::{AtomicBool, Ordering::Relaxed};
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A loaded object, as the loader knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,7 @@ use super::hash_table::{HashTable, Place};
 use super::module::ModuleId;
 use super::rule::Rule;
 use super::{cfi, module};
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Release},
 };

@@ -5,9 +5,9 @@
 //! that a late reader finds zeros ("not there"), never a fault.
 
 use crate::platform::{Host, Platform};
+use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::units::{OS_PAGE, align_up};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 

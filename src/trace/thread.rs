@@ -16,12 +16,12 @@ use super::path::{FRAMES, FoundFrame, LastPath};
 use super::rule::Step;
 use super::rule_table;
 use super::stack_range::{self, Stack, StackRange};
-use crate::units::StackId;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
     compiler_fence,
 };
+use crate::units::StackId;
 
 /// The most frames that can be asked for; more is taken as this.
 pub const DEEPEST: u32 = 256;

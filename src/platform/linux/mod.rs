@@ -19,8 +19,8 @@ pub mod thread_exit;
 pub mod tls;
 
 use super::{Access, OsError, Platform};
+use crate::sync::atomics::AtomicU32;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU32;
 
 /// Linux on the running kernel.
 pub struct Linux;

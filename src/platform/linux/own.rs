@@ -4,7 +4,7 @@
 //! Invariant: a range is here from soon after it is mapped until just before
 //! it is unmapped; without room here, a range is taken for the program's.
 
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };

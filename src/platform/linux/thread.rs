@@ -1,7 +1,7 @@
 //! Threads and time: ids, the monotonic clock, sleeping on a word.
 
 use super::syscall::call;
-use core::sync::atomic::AtomicU32;
+use crate::sync::atomics::AtomicU32;
 
 pub(super) fn thread_id() -> u32 {
     // SAFETY: gettid(2) has no arguments and no effect.

@@ -2,11 +2,11 @@
 //! the ending thread, after C++ thread_local destructors
 //! (pthread_key_create(3), Itanium C++ ABI 3.3.6).
 
-use core::ffi::c_void;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
+use core::ffi::c_void;
 
 static KEY: AtomicU32 = AtomicU32::new(NONE);
 static MAKING: AtomicU32 = AtomicU32::new(0);
