@@ -312,6 +312,15 @@ int32_t heapwarden_register_root_region(const void *start, size_t bytes);
 int32_t heapwarden_unregister_root_region(const void *start, size_t bytes);
 
 /**
+ * Tells leak checks which bits of this program's tagged pointers are the
+ * address: each word is also tried with the other bits cleared, so that
+ * 0x0000ffffffffffff finds pointers with a tag in the upper 16 bits and
+ * ~(uintptr_t)7 those with one in the lower three. 0 ends that. Returns the
+ * mask before; the option pointer_mask does the same from the start on.
+ */
+size_t heapwarden_pointer_mask(size_t mask);
+
+/**
  * Sets the handler for exhaustion; NULL = none. Returns the one before.
  * Any thread may call it at any time.
  */
@@ -367,6 +376,7 @@ uint64_t heapwarden_counted_allocations(uint64_t *failed);
 #define heapwarden_enable() ((void)0)
 #define heapwarden_register_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
 #define heapwarden_unregister_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
+#define heapwarden_pointer_mask(mask) ((void)(mask), (size_t)0)
 #define heapwarden_set_exhaustion_handler(handler) ((void)(handler))
 #define heapwarden_set_heap_limit(bytes) ((void)(bytes))
 #define heapwarden_fail_allocations(failing) ((void)(failing), 0)

@@ -74,6 +74,7 @@ fn on_picture(picture: &Picture<'_>) {
         *holder = Holder { blocks: u64::from(site.blocks), bytes: site.bytes, stack: site.stack };
     }
     let wants_scan = options.exhaustion_scan && picture.level != Level::Peak;
+    let scanned = if wants_scan { leaks::lost_and_hidden_bytes() } else { None };
     let record = Exhaustion {
         level: match picture.level {
             Level::Early => report::Level::Early,
@@ -91,7 +92,8 @@ fn on_picture(picture: &Picture<'_>) {
         stack: picture.stack,
         top: &top[..picture.top.len()],
         left_out: picture.left_out,
-        lost_bytes: if wants_scan { leaks::lost_bytes() } else { None },
+        lost_bytes: scanned.map(|(lost, _)| lost),
+        hidden_bytes: scanned.map(|(_, hidden)| hidden),
     };
     if picture.level == Level::Peak {
         renew_peak_file(&record);
@@ -159,5 +161,6 @@ fn tell(shortage: &Shortage, reason: Reason) {
         top: &[],
         left_out: 0,
         lost_bytes: None,
+        hidden_bytes: None,
     });
 }

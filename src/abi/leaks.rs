@@ -6,7 +6,7 @@ use crate::config::Format;
 use crate::heap;
 use crate::leak::{
     self, Caller, HeapAccess, HeldBy, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks,
-    Obstacle, Outcome, RootKind, RootKinds,
+    Obstacle, Outcome, RootKind, RootKinds, annotations,
 };
 use crate::memory;
 use crate::report::{self, BlockRef, Cost, Count, Dropped, Evidence, FirstBlock, HiddenLeak, Leak};
@@ -96,12 +96,17 @@ pub(super) fn check_silently_if_clean(caller: &Caller, leak_options: LeakOptions
 /// The same, as the options say.
 fn with_options(leak_options: LeakOptions<'_>) -> LeakOptions<'_> {
     let options = OPTIONS_BUFFER.get();
+    let mask = match annotations::pointer_mask() {
+        0 => options.pointer_mask as usize,
+        mask => mask,
+    };
     LeakOptions {
         show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
         hidden: options.hidden_leaks,
         holders: options.hidden_leaks,
         quiet: options.quiet,
         step: if options.use_unaligned { 1 } else { 8 },
+        pointer_mask: if mask == 0 { usize::MAX } else { mask },
         roots: RootKinds::ALL
             .only_if(options.use_globals, RootKind::Global)
             .only_if(options.use_stacks, RootKind::Stack)
@@ -140,13 +145,18 @@ fn check_and(
     verdict
 }
 
-/// Bytes that are lost now, definitely or held by what is; `None` if that
-/// cannot be found out.
-pub(super) fn lost_bytes() -> Option<u64> {
-    let options = with_options(LeakOptions::DEFAULT);
-    let summary = leak::check(&Access, &Caller::here(), &options, &mut |_, _| {});
+/// Bytes that are lost now, definitely or held by what is, and bytes that are
+/// reachable at sites suspected of hidden leaks; `None` if that cannot be
+/// found out.
+pub(super) fn lost_and_hidden_bytes() -> Option<(u64, u64)> {
+    let options = LeakOptions { hidden: true, ..with_options(LeakOptions::DEFAULT) };
+    let mut hidden = 0;
+    let summary = leak::check(&Access, &Caller::here(), &options, &mut |leaks, _| {
+        let suspects = leaks.iter().filter(|group| group.hidden.is_some());
+        hidden = suspects.map(|group| group.count.bytes).sum();
+    });
     let is_known = !matches!(summary.outcome, Outcome::Impossible(_));
-    is_known.then_some(summary.definite.bytes + summary.indirect.bytes)
+    is_known.then_some((summary.definite.bytes + summary.indirect.bytes, hidden))
 }
 
 fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {

@@ -310,6 +310,16 @@ pub unsafe extern "C" fn heapwarden_unregister_root_region(
     if annotations::remove_root(start as usize, bytes) { 0 } else { -1 }
 }
 
+/// Tells leak checks which bits of this program's tagged pointers are the
+/// address: each word is also tried with the other bits cleared, so that
+/// 0x0000ffffffffffff finds pointers with a tag in the upper 16 bits and
+/// ~(uintptr_t)7 those with one in the lower three. 0 ends that. Returns the
+/// mask before; the option pointer_mask does the same from the start on.
+#[unsafe(no_mangle)]
+pub extern "C" fn heapwarden_pointer_mask(mask: usize) -> usize {
+    annotations::set_pointer_mask(mask)
+}
+
 checkpoint! {
     "heapwarden_check_leaks"("rdi") => check_leaks;
     "heapwarden_leaks_since"("rsi") => leaks_since;

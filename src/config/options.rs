@@ -158,6 +158,8 @@ pub struct Options {
     pub use_root_regions: bool,
     /// Pointers at unaligned addresses count too.
     pub use_unaligned: bool,
+    /// The address bits of the program's tagged pointers; 0 = no tags.
+    pub pointer_mask: u64,
     /// Print every option with its default and value.
     pub help: bool,
 }
@@ -209,6 +211,7 @@ impl Options {
         use_tls: true,
         use_root_regions: true,
         use_unaligned: false,
+        pointer_mask: 0,
         help: false,
     };
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     Signal(Field<Option<u64>>),
     /// A list of leak kinds, `all` or `none`.
     Kinds(Field<LeakKinds>),
+    /// A set of bits: a whole number, or hexadecimal behind `0x`.
+    Mask(Field<u64>),
     /// `text` or `json`.
     Format(Field<Format>),
     /// `tiered`, `full` or `none`.
@@ -101,6 +103,7 @@ pub const TABLE: &[Row] = rows! {
     use_tls Switch, "thread-local data and pthread keys are roots";
     use_root_regions Switch, "registered root regions are roots";
     use_unaligned Switch, "pointers at unaligned addresses count too";
+    pointer_mask Mask, "address bits of tagged pointers, as 0xffffffffffff: the other bits may be tags; 0 = no tags";
     help Switch, "print every option with its default and value";
 };
 
@@ -126,6 +129,7 @@ impl Row {
                 b"none" | b"0" => store(field(options), Some(None)),
                 _ => store(field(options), parse_signal(value).map(Some)),
             },
+            Kind::Mask(field) => store(field(options), parse_mask(value)),
             Kind::Kinds(field) => store(field(options), parse_kinds(value)),
             Kind::Format(field) => store(
                 field(options),
@@ -162,6 +166,7 @@ impl Row {
                 Some(number) => write!(out, "{number}"),
                 None => out.write_str("none"),
             },
+            Kind::Mask(field) => write!(out, "{:#x}", field(options)),
             Kind::Kinds(field) => write!(out, "{}", field(options)),
             Kind::Format(field) => out.write_str(match field(options) {
                 Format::Text => "text",
@@ -189,6 +194,7 @@ impl Row {
                 write!(out, "auto or a whole number from {lowest} to {highest}")
             }
             Kind::Signal(_) => out.write_str("none, a signal's number or a name such as USR2"),
+            Kind::Mask(_) => out.write_str("a set of bits such as 0xffffffffffff"),
             Kind::Kinds(_) => out
                 .write_str("a list of definite, indirect, possible, reachable, hidden; all; none"),
             Kind::Format(_) => out.write_str("text or json"),
@@ -206,6 +212,19 @@ fn parse_switch(value: &[u8]) -> Option<bool> {
         b"0" | b"false" | b"no" => Some(false),
         _ => None,
     }
+}
+
+/// A whole number, or up to sixteen hexadecimal digits behind `0x`.
+fn parse_mask(value: &[u8]) -> Option<u64> {
+    let Some(digits) = value.strip_prefix(b"0x").or_else(|| value.strip_prefix(b"0X")) else {
+        return parse_size(value);
+    };
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |mask, &digit| {
+        (digit as char).to_digit(16).map(|digit| mask << 4 | u64::from(digit))
+    })
 }
 
 /// `definite,hidden`, `all`, `none`.

@@ -43,6 +43,17 @@ fn samples(kind: &Kind) -> (Vec<(String, String)>, Vec<&'static str>) {
                 .to_vec(),
             ["", "KILL", "9", "19", "65", "RTMIN+31", "SIGNOPE", "1k"].to_vec(),
         ),
+        Kind::Mask(_) => (
+            [
+                ("0", "0x0"),
+                ("0xffffffffffff", "0xffffffffffff"),
+                ("0Xfff8", "0xfff8"),
+                ("10", "0xa"),
+            ]
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+            .to_vec(),
+            ["", "0x", "0xg", "0x10000000000000000", "-1", "ff"].to_vec(),
+        ),
         Kind::Kinds(_) => (
             [
                 ("all", "definite,indirect,possible,reachable,hidden"),

@@ -1,7 +1,8 @@
 //! Annotations: what the program tells leak checks about its memory.
 //!
-//! *Root regions* are scanned like global variables. Blocks to be ignored
-//! carry that in their record ([`State::Ignored`](crate::ledger::State)).
+//! *Root regions* are scanned like global variables. The *pointer mask* says
+//! which bits of a tagged pointer are its address. Blocks to be ignored carry
+//! that in their record ([`State::Ignored`](crate::ledger::State)).
 //!
 //! Invariant: a region of no bytes is never kept; a check reads the table
 //! without a lock, because it holds no thread inside these functions.
@@ -46,6 +47,19 @@ pub fn remove_root(start: usize, bytes: usize) -> bool {
     let Some(region) = TABLE.iter().find(is_it) else { return false };
     region.start.store(0, Relaxed);
     true
+}
+
+static POINTER_MASK: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on checks also try each word with the bits outside of `mask`
+/// cleared; 0 = no more. The mask before.
+pub fn set_pointer_mask(mask: usize) -> usize {
+    POINTER_MASK.swap(mask, Relaxed)
+}
+
+/// The last [`set_pointer_mask`]; 0 = none.
+pub fn pointer_mask() -> usize {
+    POINTER_MASK.load(Relaxed)
 }
 
 /// Calls `visit` with each registered region.

@@ -169,6 +169,9 @@ fn write_exhaustion(object: &mut Object<'_, '_, '_>, exhaustion: &Exhaustion<'_>
     if let Some(lost) = exhaustion.lost_bytes {
         object.number("lost_bytes", lost);
     }
+    if let Some(hidden) = exhaustion.hidden_bytes {
+        object.number("hidden_bytes", hidden);
+    }
 }
 
 fn write_summary(object: &mut Object<'_, '_, '_>, summary: &Summary) {

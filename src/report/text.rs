@@ -326,6 +326,9 @@ fn write_exhaustion(pen: &mut Pen<'_, '_>, exhaustion: &Exhaustion<'_>) {
     if let Some(lost) = exhaustion.lost_bytes {
         line!(pen, "  Lost, so never to be freed: {}.", Amount(lost));
     }
+    if let Some(hidden) = exhaustion.hidden_bytes.filter(|&hidden| hidden > 0) {
+        line!(pen, "  Reachable, but at sites that only grow (hidden leaks?): {}.", Amount(hidden));
+    }
     if !exhaustion.top.is_empty() {
         line!(pen, "  Who holds it:");
     }

@@ -57,6 +57,8 @@ pub struct Exhaustion<'a> {
     pub left_out: u64,
     /// How much of it is lost, if that was looked for.
     pub lost_bytes: Option<u64>,
+    /// How much of it is reachable at sites that look like hidden leaks.
+    pub hidden_bytes: Option<u64>,
 }
 
 /// Blocks and bytes.

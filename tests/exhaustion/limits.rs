@@ -131,3 +131,28 @@ fn the_scan_says_that_reachable_memory_is_not_lost() {
     assert_eq!(outcome.exhaustion("refused")[0]["lost_bytes"], 0);
     fs::remove_dir_all(folder).unwrap();
 }
+
+/// A list that only grows is not lost, and not needed either by all that can be
+/// seen: the report of its end says so. The twin fills a table at once.
+#[test]
+fn the_scan_tells_hidden_bytes_from_lost_ones() {
+    let folder = folder("hidden");
+    let program = compile("tests/exhaustion/grower.c", &folder);
+    for (shape, is_hidden) in [("grow", true), ("table", false)] {
+        let run = Run {
+            program: &program,
+            arguments: &[shape],
+            options: "heap_limit_mb=64:exhaustion_scan=1:warn_at_percent=0:detect_leaks=0",
+            before: "",
+        };
+        let outcome = run.go(&folder);
+        assert_eq!(outcome.code, 0, "{shape}");
+        let record = outcome.exhaustion("refused")[0];
+        let hidden = record["hidden_bytes"].as_u64().expect("hidden_bytes");
+        assert_eq!(hidden > 8 << 20, is_hidden, "{shape}: {record}");
+        // Every eighth block is lost in both.
+        let lost = record["lost_bytes"].as_u64().expect("lost_bytes");
+        assert!((1 << 20..=4 << 20).contains(&lost), "{shape}: {record}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}

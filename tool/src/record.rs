@@ -294,6 +294,8 @@ pub struct Exhaustion {
     pub top: Vec<Holder>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

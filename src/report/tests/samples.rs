@@ -103,10 +103,17 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
         top: &top,
         left_out: 2,
         lost_bytes: Some(u64::MAX),
+        hidden_bytes: Some(77),
     };
     visit(Record::Exhaustion(&refused));
-    let early =
-        Exhaustion { level: Level::Early, in_use: 0, top: &[], lost_bytes: None, ..refused };
+    let early = Exhaustion {
+        level: Level::Early,
+        in_use: 0,
+        top: &[],
+        lost_bytes: None,
+        hidden_bytes: None,
+        ..refused
+    };
     visit(Record::Exhaustion(&early));
     visit(Record::Exhaustion(&Exhaustion { level: Level::Peak, ..refused }));
     visit(Record::Exhaustion(&Exhaustion { level: Level::OnPurpose, ..early }));
