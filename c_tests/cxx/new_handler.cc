@@ -5,6 +5,7 @@
 // expect: any exhaustion
 // expect: exit 0
 #include "scenario.h"
+#include <exception>
 #include <new>
 
 static int calls;
@@ -38,5 +39,14 @@ int main() {
     std::set_new_handler(handler);
     CHECK(operator new(impossible(), std::nothrow) == nullptr && calls == 5);
     CHECK(std::get_new_handler() == nullptr);
+    // What the handler throws, nothrow new turns into null ([new.delete.single]).
+    std::set_new_handler([] { calls++; throw std::bad_alloc(); });
+    calls = 0;
+    CHECK(operator new(impossible(), std::nothrow) == nullptr);
+    CHECK(operator new[](impossible(), std::nothrow) == nullptr);
+    CHECK(operator new(impossible(), std::align_val_t{64}, std::nothrow) == nullptr);
+    CHECK(calls == 3 && std::uncaught_exceptions() == 0);
+    CHECK(throws([] { opaque(operator new(impossible())); }) && calls == 4);
+    std::set_new_handler(nullptr);
     return 0;
 }
