@@ -2,7 +2,6 @@
 // origin: hardened_malloc PR 361, sanitizers 295, scenarios.md 2 row 25, CXX-01
 // flags: -std=c++17
 // expect: any warning
-// expect: any exhaustion
 // expect: exit 0
 #include "scenario.h"
 #include <exception>

@@ -4,6 +4,10 @@
 // options: heap_limit_mb=64
 // case: no-warning | 64 | exhaustion requested 1000000 frame 0 grow @here; exit 0
 // options: heap_limit_mb=64:warn_at_percent=0
+// case: after-probes | 65 | exhaustion requested 300000000 has-frame probe; exhaustion requested 1000000 has-frame grow; any warning; exit 0
+// options: heap_limit_mb=64:warn_at_percent=0
+// case: innocent-probe | -1 | warning allocation-size-too-big has-frame probe; exit 0
+// options: heap_limit_mb=64
 // case: innocent   | 0  | silent
 // options: heap_limit_mb=64
 #include "scenario.h"
@@ -14,9 +18,19 @@ static NOINLINE void *grow(void) {
     return malloc(1000000); /* @here */
 }
 
+/* What asks how far it may go says nothing about the heap, and must not
+   silence the report of the shortage that follows at once. */
+static NOINLINE void probe(size_t size) {
+    CHECK(malloc(opaque_size(size)) == NULL);
+    CHECK(errno == ENOMEM);
+}
+
 int main(int argc, char **argv) {
     int limit = atoi(argv[1]);
     int count = 0;
+    if (limit == -1 || limit == 65) probe((size_t)1 << 62);
+    if (limit == -1) return 0;
+    if (limit == 65) probe(300000000), limit = 64;
     while (limit && count < 2000) {
         errno = 0;
         held[count] = grow();

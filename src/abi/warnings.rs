@@ -18,7 +18,7 @@ use crate::sync::atomics::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::trace::Entry;
-use crate::units::{MAX_REQUEST, StackId, Text};
+use crate::units::{StackId, Text, WINDOW};
 use core::fmt::{self, Write};
 
 /// Call sites that are remembered.
@@ -147,9 +147,11 @@ const fn kind_of(key: usize) -> WarningKind {
     }
 }
 
-/// Remembers a refused request whose size no object can have.
+/// Remembers a refused request whose size no object can have: above PTRDIFF_MAX
+/// (then it was most likely a negative number), or above all addresses of the
+/// heap, however much memory there were.
 pub(super) fn check_size(size: usize, call: Call, entry: Entry) {
-    if size > MAX_REQUEST {
+    if size > WINDOW {
         warn(WarningKind::AllocationSizeTooBig, call, entry);
     }
 }

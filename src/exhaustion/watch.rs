@@ -23,7 +23,7 @@ use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use crate::units::{KIB, MIB, StackId};
+use crate::units::{KIB, MIB, StackId, WINDOW};
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
 
@@ -108,6 +108,7 @@ static HANDLER: AtomicPtr<()> = AtomicPtr::new(null_mut());
 static REFUSED_BY_SYSTEM: AtomicBool = AtomicBool::new(false);
 static EARLY: Gate = Gate::new();
 static REFUSED: Gate = Gate::new();
+static OVERSIZED: Gate = Gate::new();
 
 static HOOKS: Hooks = Hooks { refuses, ran_out, alarm };
 
@@ -233,6 +234,10 @@ fn alarm(shortage: &Shortage) {
 
 /// There was no memory; whether to try again.
 fn ran_out(shortage: &Shortage) -> bool {
+    if shortage.size > WINDOW {
+        // No shortage: nobody's memory would be enough. The abi warns.
+        return false;
+    }
     let before = heap::memory_limit();
     if Host::monotonic_ns() - LAST_LOOK.load(Relaxed) > LOOK_PAUSE {
         let limit = renew();
@@ -251,13 +256,20 @@ fn ran_out(shortage: &Shortage) -> bool {
         }
     }
     if let Some(mut turn) = Turn::take()
-        && REFUSED.may_speak(heap::was_calm())
+        && gate_of(shortage.size).may_speak(heap::was_calm())
     {
         reserve::release();
         turn.show(Level::Refused, shortage, blame(shortage.size));
         reserve::hold();
     }
     false
+}
+
+/// A request that is larger than the whole limit has a gate of its own: it may
+/// be a probe, and must not silence the report of the real shortage after it.
+fn gate_of(size: usize) -> &'static Gate {
+    let limit = heap::memory_limit();
+    if limit > 0 && size > limit { &OVERSIZED } else { &REFUSED }
 }
 
 /// Whose limit made a request of `size` bytes fail.
@@ -294,6 +306,7 @@ impl Gate {
         if was_calm {
             EARLY.is_shut.store(false, Relaxed);
             REFUSED.is_shut.store(false, Relaxed);
+            OVERSIZED.is_shut.store(false, Relaxed);
         }
         self.pass(Host::monotonic_ns())
     }
