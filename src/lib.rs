@@ -12,6 +12,7 @@
 //! | floor | what it is for |
 //! |---|---|
 //! | [`units`] | numbers, identities and text; no memory, no system |
+//! | [`outside`] | the layout that a tool outside the process reads the ledger by |
 //! | [`platform`] | everything that touches an operating system; `linux/`, and `sim`, which fails on demand |
 //! | [`sync`] | the lock of the cold paths |
 //! | [`config`] | the options, one table |
@@ -61,6 +62,9 @@
 extern crate std;
 
 pub mod units;
+
+#[cfg(feature = "hosted")]
+pub mod outside;
 
 #[cfg(feature = "hosted")]
 pub mod sync;

@@ -6,6 +6,7 @@
 //! - `violations`, `leaks`: what the heap and the leak scan found, as reports;
 //!   `violation_text`: in words; `operators`: new and delete that are not ours
 //! - `signals`, `faults`: faults that a block of ours explains
+//! - `ledger_root`: where a tool outside the process begins to read
 //! - `warnings`: requests that cannot have been meant
 //! - `exhaustion`, `fail_site`: when memory runs out, and failing on purpose
 //! - `own`, `own_exhaustion`: the `heapwarden_` functions; `runtime`: what a no_std library owes rustc
@@ -19,6 +20,7 @@ mod fail_site;
 mod faults;
 mod glibc;
 mod leaks;
+mod ledger_root;
 mod lifecycle;
 mod loader;
 mod malloc;

@@ -14,6 +14,7 @@ use super::thread_heap::{ThreadHeap, current, no_slab};
 use super::{free, pressure, refill, settings};
 use crate::ledger::{self, Record};
 use crate::memory::{self, Run, Runs, Window};
+use crate::outside::Address;
 use crate::platform::linux::{process, thread_exit, tls};
 use crate::platform::{Host, Platform, ticks};
 use crate::sync::atomics::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -49,6 +50,14 @@ const DECAY_TICKS: u64 = 3_000_000_000;
 /// The signals that were blocked before the fork under way.
 static FORK_SIGNALS: AtomicU64 = AtomicU64::new(0);
 static HEAP_COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// For readers outside the process: heaps, limit, peak, peak of live bytes.
+pub(super) const OUTSIDE: [Address; 4] = [
+    Address::of(&raw const HEAPS),
+    Address::of(&raw const LIMIT),
+    Address::of(&raw const PEAK),
+    Address::of(&raw const PEAK_LIVE),
+];
 
 /// Bytes that the quarantine of a process holds at least, unless told.
 pub(super) const LEAST_QUARANTINE: usize = 256 * KIB;

@@ -1,5 +1,6 @@
 //! What the options say, in the form that the heap's paths read.
 
+use crate::outside::Address;
 use crate::sync::atomics::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// How much of freed memory is filled.
@@ -68,6 +69,8 @@ pub(super) fn watch_for(watcher: Watcher, wanted: bool) {
 
 static DEPTH: AtomicU32 = AtomicU32::new(32);
 static MODES: AtomicU32 = AtomicU32::new(0);
+/// Where the modes are, for readers outside the process.
+pub(super) const OUTSIDE: Address = Address::of(&raw const MODES);
 static QUARANTINE: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Sets what new and existing threads do from now on. Meant to be called once,

@@ -17,6 +17,7 @@ use super::{crime, free, guard_page};
 use crate::guard::{self, GUARD_BYTES, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Run, Window};
+use crate::outside::Address;
 use crate::platform::{Host, Platform};
 use crate::sync::atomics::{
     AtomicU64, AtomicUsize,
@@ -298,6 +299,10 @@ const GRAVES: usize = 256;
 static GRAVEYARD: [[AtomicUsize; 3]; GRAVES] =
     [const { [const { AtomicUsize::new(0) }; 3] }; GRAVES];
 static BURIED: AtomicUsize = AtomicUsize::new(0);
+
+/// For readers outside the process: graves, how many, how many were buried.
+pub(super) const OUTSIDE: (Address, u64, Address) =
+    (Address::of(&raw const GRAVEYARD), GRAVES as u64, Address::of(&raw const BURIED));
 
 fn bury(start: usize, stack: StackId, freed_by: StackId, size: usize) {
     let grave = &GRAVEYARD[BURIED.fetch_add(1, Relaxed) % GRAVES];

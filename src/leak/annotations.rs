@@ -7,11 +7,13 @@
 //! Invariant: a region of no bytes is never kept; a check reads the table
 //! without a lock, because it holds no thread inside these functions.
 
+use crate::outside::{Address, Pairs};
 use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
 
 const REGIONS: usize = 1024;
 
+#[repr(C)]
 struct Region {
     start: AtomicUsize,
     end: AtomicUsize,
@@ -19,6 +21,11 @@ struct Region {
 
 static TABLE: [Region; REGIONS] =
     [const { Region { start: AtomicUsize::new(0), end: AtomicUsize::new(0) } }; REGIONS];
+/// The table, for readers outside the process.
+pub const OUTSIDE: Pairs<Address> =
+    Pairs { table: Address::of(&raw const TABLE), count: REGIONS as u64 };
+const _: () = assert!(size_of::<Region>() == 16 && core::mem::offset_of!(Region, start) == 0);
+
 static WRITERS: Lock<()> = Lock::new(Rank::Check, ());
 
 /// Takes `bytes` bytes at `start` as a root from now on (LeakSanitizer's

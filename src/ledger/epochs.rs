@@ -10,7 +10,9 @@
 //! is used, and reused only after [`sweep_with`] found no block that has them.
 
 use crate::memory::{allocate_metadata, free_metadata};
+use crate::outside::{Address, EpochPart};
 use crate::platform::{Host, Platform};
+use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -35,6 +37,7 @@ const CHUNK: u32 = 4096;
 const CHUNKS: usize = (STAMPS / CHUNK) as usize;
 const CHUNK_BYTES: usize = CHUNK as usize * size_of::<Entry>();
 
+#[repr(C)]
 struct Entry {
     /// thread << 40 | begun_ms
     who_and_when: AtomicU64,
@@ -52,6 +55,14 @@ static LOG: Lock<Log> = Lock::new(Rank::Epochs, Log { next: 1, spare: 0 });
 static ENTRIES: [AtomicPtr<Entry>; CHUNKS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
 static CHUNKS_USED: AtomicU32 = AtomicU32::new(0);
+
+/// The log, for readers outside the process.
+pub const OUTSIDE: EpochPart<Address> = EpochPart {
+    chunks: Address::of(&raw const ENTRIES),
+    chunk_count: CHUNKS as u64,
+    chunk_entries: CHUNK as u64,
+};
+const _: () = assert!(offset_of!(Entry, who_and_when) == 0 && size_of::<Entry>() == 16);
 
 fn entry(stamp: u32) -> Option<&'static Entry> {
     let chunk = ENTRIES[(stamp / CHUNK) as usize % CHUNKS].load(Acquire);

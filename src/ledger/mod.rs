@@ -13,6 +13,10 @@ mod epochs;
 mod record;
 
 pub use epochs::{
-    Epoch, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with,
+    Epoch, OUTSIDE, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with,
 };
 pub use record::{Record, State};
+
+/// A digest of granule and record, which a reader outside the process knows
+/// from this crate.
+pub const SHAPE: u64 = crate::outside::digest(&[crate::memory::Granule::SHAPE, Record::SHAPE]);

@@ -51,6 +51,13 @@ const FREED_SHIFT: u32 = 18;
 const STACK_MASK: u64 = (1 << StackId::BITS) - 1;
 
 impl Record {
+    /// A digest of where the parts are, for readers outside the process.
+    pub const SHAPE: u64 = crate::outside::digest(&[
+        Record::live(Family::NewArray, 0x155, 0x15_5555, StackId(0x2a_aaaa)).0,
+        Record::free(StackId(0x15_5555), StackId(0x2a_aaaa), 13, 0x155).0,
+        GUARD_BYTES as u64,
+        State::Held as u64 | (State::Free as u64) << 8 | (State::Ignored as u64) << 16,
+    ]);
     /// Bits of a stamp.
     pub const STAMP_BITS: u32 = 22;
     /// The state and family that malloc's own fast path writes and free's

@@ -14,6 +14,8 @@
 //! Invariant: `slots > 0` iff the granule belongs to a slab; a granule that
 //! belongs to nothing has `kind == Kind::Free` and all-zero line 0.
 
+use crate::outside::digest;
+use core::mem::offset_of;
 use crate::sync::atomics::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// No slot: the end of a slab's free list.
@@ -98,6 +100,25 @@ const _: () = assert!(core::mem::size_of::<Granule>() == 128);
 const _: () = assert!(core::mem::offset_of!(Granule, remote_next) == 64);
 
 impl Granule {
+    /// A digest of where the fields are that readers outside the process know.
+    pub const SHAPE: u64 = digest(&[
+        size_of::<Granule>() as u64,
+        offset_of!(Granule, first) as u64,
+        offset_of!(Granule, records) as u64,
+        offset_of!(Granule, slot) as u64,
+        offset_of!(Granule, slots) as u64,
+        offset_of!(Granule, head) as u64,
+        offset_of!(Granule, kind) as u64,
+        offset_of!(Granule, fresh) as u64,
+        offset_of!(Granule, run) as u64,
+        offset_of!(Granule, guarded) as u64,
+        offset_of!(Granule, size) as u64,
+        offset_of!(Granule, record) as u64,
+        offset_of!(Granule, freed_by) as u64,
+        Kind::Free as u64 | (Kind::Slab as u64) << 8,
+        Kind::Span as u64 | (Kind::Inside as u64) << 8,
+    ]);
+
     #[allow(clippy::declare_interior_mutable_const)] // a value to copy from, never shared
     /// A granule that holds nothing: the slab of a thread that has none yet.
     pub const EMPTY: Granule = Granule {

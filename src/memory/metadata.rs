@@ -10,6 +10,7 @@
 //! the table.
 
 use super::window::{METADATA_BYTES, TABLE_BYTES, Window};
+use crate::outside::Address;
 use crate::platform::{Access, Host, OsError, Platform};
 use crate::sync::atomics::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Lock, Rank};
@@ -29,6 +30,9 @@ static ARENA: Lock<Arena> = Lock::new(Rank::Metadata, Arena { next: 0, mapped: 0
 
 /// `Arena::mapped`, for those who only want to know.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Where that is, for readers outside the process.
+pub(super) const MAPPED_ADDRESS: Address = Address::of(&raw const MAPPED);
 
 const STEP: usize = MIB / 4;
 

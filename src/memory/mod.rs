@@ -28,4 +28,4 @@ pub use metadata::{
     map as map_metadata, mapped as metadata_mapped,
 };
 pub use runs::{Run, Runs};
-pub use window::{TABLE_BYTES, Window};
+pub use window::{OUTSIDE, TABLE_BYTES, Window};

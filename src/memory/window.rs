@@ -1,6 +1,7 @@
 //! The window itself: where it lies, how far it is mapped, how it grows.
 
 use super::granule::Granule;
+use crate::outside::{Address, WindowPart};
 use crate::platform::{Access, Host, OsError, Platform, ticks};
 use crate::sync::atomics::{
     AtomicUsize,
@@ -29,6 +30,15 @@ static THE: Window = Window {
     base: AtomicUsize::new(0),
     extent: AtomicUsize::new(0),
     table_mapped: AtomicUsize::new(0),
+};
+
+/// Where the window is, for readers outside the process.
+pub const OUTSIDE: WindowPart<Address> = WindowPart {
+    base: Address::of(&raw const THE.base),
+    extent: Address::of(&raw const THE.extent),
+    metadata: super::metadata::MAPPED_ADDRESS,
+    table_bytes: TABLE_BYTES as u64,
+    metadata_bytes: METADATA_BYTES as u64,
 };
 
 impl Window {

@@ -26,6 +26,8 @@ use super::Completeness;
 use super::hash_table::HashTable;
 use super::rule_table::CodeAddress;
 use super::tables;
+use crate::outside::Address;
+use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -68,6 +70,17 @@ static NODES: [AtomicPtr<Node>; SEGMENTS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; SEGMENTS];
 static NEXT: AtomicU32 = AtomicU32::new(FIRST);
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Address of the table of nodes, of the next number, of the count of losses.
+pub const OUTSIDE: [Address; 3] = [
+    Address::of(&raw const NODES),
+    Address::of(&raw const NEXT),
+    Address::of(&raw const DROPPED),
+];
+/// Segments, nodes in one, bytes of one, and the first number that is no end.
+pub const OUTSIDE_SIZES: [u64; 4] =
+    [SEGMENTS as u64, SEGMENT_NODES as u64, size_of::<Node>() as u64, FIRST as u64];
+const _: () = assert!(offset_of!(Node, code) == 0 && offset_of!(Node, parent) == 8);
 
 fn node(id: u32) -> Option<&'static Node> {
     let segment = NODES.get((id >> SEGMENT_BITS) as usize)?.load(Acquire);

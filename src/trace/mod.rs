@@ -21,6 +21,7 @@ mod hash_table;
 mod headerless;
 mod module;
 mod object;
+mod outside;
 mod path;
 mod rule;
 mod rule_table;
@@ -32,6 +33,7 @@ pub use crate::units::StackId;
 pub use check::{Comparison, Unwinder, check_against_unwinder};
 pub use module::{ModuleId, ModuleRecord};
 pub use object::loader_is_ready;
+pub use outside::OUTSIDE;
 pub use thread::{DEEPEST, Entry, ThreadTrace};
 
 /// How a stack ended.

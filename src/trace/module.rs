@@ -9,6 +9,8 @@
 use super::cfi::UnwindSections;
 use super::object::{self, Object};
 use super::{headerless, tables};
+use crate::outside::{Address, ModuleFields};
+use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -76,6 +78,22 @@ static WRITER: AtomicUsize = AtomicUsize::new(0);
 static UNRECORDED: AtomicBool = AtomicBool::new(false);
 static PATHS: AtomicUsize = AtomicUsize::new(0);
 static PATHS_END: AtomicUsize = AtomicUsize::new(0);
+
+/// Address of the table and of the last record's number.
+pub const OUTSIDE: [Address; 2] = [Address::of(&raw const RECORDS), Address::of(&raw const LAST)];
+/// Records in a segment.
+pub const OUTSIDE_SEGMENT: u64 = SEGMENT as u64;
+/// Where a record's fields are.
+pub const OUTSIDE_FIELDS: ModuleFields = ModuleFields {
+    bytes: size_of::<ModuleRecord>() as u32,
+    start: (offset_of!(ModuleRecord, object) + offset_of!(Object, start)) as u32,
+    end: (offset_of!(ModuleRecord, object) + offset_of!(Object, end)) as u32,
+    bias: (offset_of!(ModuleRecord, object) + offset_of!(Object, bias)) as u32,
+    path: offset_of!(ModuleRecord, path) as u32,
+    build_id: offset_of!(ModuleRecord, build_id) as u32,
+    build_id_length: offset_of!(ModuleRecord, build_id_length) as u32,
+    closed: offset_of!(ModuleRecord, closed) as u32,
+};
 
 /// The record of a module.
 pub fn record(id: ModuleId) -> Option<&'static ModuleRecord> {

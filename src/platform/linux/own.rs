@@ -4,6 +4,7 @@
 //! Invariant: a range is here from soon after it is mapped until just before
 //! it is unmapped; without room here, a range is taken for the program's.
 
+use crate::outside::{self, Address};
 use crate::sync::atomics::{
     AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -13,6 +14,10 @@ const RANGES: usize = 512;
 
 static RANGE: [[AtomicUsize; 2]; RANGES] =
     [const { [AtomicUsize::new(0), AtomicUsize::new(0)] }; RANGES];
+
+/// The table, for readers outside the process.
+pub const OUTSIDE: outside::Pairs<Address> =
+    outside::Pairs { table: Address::of(&raw const RANGE), count: RANGES as u64 };
 
 /// Notes a range; once is enough.
 pub fn note(start: usize, bytes: usize) {
