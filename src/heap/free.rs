@@ -197,12 +197,18 @@ impl ThreadHeap {
     }
 }
 
+/// What an entry of the quarantine's ring says: how far into the window the
+/// block begins, and the stack of its free.
+pub fn ring_entry(entry: u64) -> (usize, StackId) {
+    (((entry >> 28) << 4) as usize, StackId((entry >> 5) as u32 & ((1 << StackId::BITS) - 1)))
+}
+
 fn entry_start(entry: u64) -> usize {
-    Window::base() + ((entry >> 28) << 4) as usize
+    Window::base() + ring_entry(entry).0
 }
 
 fn entry_stack(entry: u64) -> StackId {
-    StackId((entry >> 5) as u32 & ((1 << StackId::BITS) - 1))
+    ring_entry(entry).1
 }
 
 /// Frees in every other case: no heap yet, inside already, other modes, a

@@ -44,7 +44,7 @@ pub use central::{
 };
 pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
-pub use free::{ANY_SIZE, general as free_general, try_free, try_size_of};
+pub use free::{ANY_SIZE, general as free_general, ring_entry, try_free, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use outside::OUTSIDE;

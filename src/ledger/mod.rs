@@ -13,7 +13,8 @@ mod epochs;
 mod record;
 
 pub use epochs::{
-    Epoch, OUTSIDE, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed, sweep_with,
+    Epoch, OUTSIDE, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed,
+    sweep_with,
 };
 pub use record::{Record, State};
 

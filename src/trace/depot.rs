@@ -72,11 +72,8 @@ static NEXT: AtomicU32 = AtomicU32::new(FIRST);
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// Address of the table of nodes, of the next number, of the count of losses.
-pub const OUTSIDE: [Address; 3] = [
-    Address::of(&raw const NODES),
-    Address::of(&raw const NEXT),
-    Address::of(&raw const DROPPED),
-];
+pub const OUTSIDE: [Address; 3] =
+    [Address::of(&raw const NODES), Address::of(&raw const NEXT), Address::of(&raw const DROPPED)];
 /// Segments, nodes in one, bytes of one, and the first number that is no end.
 pub const OUTSIDE_SIZES: [u64; 4] =
     [SEGMENTS as u64, SEGMENT_NODES as u64, size_of::<Node>() as u64, FIRST as u64];

@@ -34,6 +34,7 @@ pub use check::{Comparison, Unwinder, check_against_unwinder};
 pub use module::{ModuleId, ModuleRecord};
 pub use object::loader_is_ready;
 pub use outside::OUTSIDE;
+pub use rule_table::CodeAddress;
 pub use thread::{DEEPEST, Entry, ThreadTrace};
 
 /// How a stack ended.

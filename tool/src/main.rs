@@ -5,6 +5,8 @@
 
 mod diff;
 mod generate;
+mod ledger;
+mod metrics;
 mod reader;
 mod record;
 mod report;
@@ -12,6 +14,8 @@ mod run;
 mod sites;
 mod sweep;
 mod symbolize;
+mod top;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +41,10 @@ enum Command {
     Sweep(sweep::Args),
     /// Fill functions, files and lines into a JSON report
     Symbolize(symbolize::Args),
+    /// Show who holds how much, live, in a terminal
+    Top(top::Args),
+    /// Print a running process's heap figures as OpenMetrics text
+    Metrics(metrics::Args),
     /// Make man pages and shell completions
     #[command(hide = true)]
     Generate(generate::Args),
@@ -49,6 +57,8 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Symbolize(args) => symbolize::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Generate(args) => generate::run::<CommandLine>(&args),
     };
     result.unwrap_or_else(|error| {

@@ -49,7 +49,7 @@ fn parse_module(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 /// Files mapped for as long as the tool runs.
-struct MappedFiles;
+pub struct MappedFiles;
 
 impl Files for MappedFiles {
     fn map(&self, path: &[u8]) -> Option<&'static [u8]> {
@@ -218,7 +218,7 @@ impl<'a> Naming<'a> {
 }
 
 /// A build-id from its digits.
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+pub fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     if digits.is_empty() || !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }

@@ -1,0 +1,35 @@
+//! The ledger of another process, or of one that is dead, read from outside.
+//!
+//! ```text
+//!   Memory     bytes at an address: a process, a core
+//!     └ root       where the library's tables are
+//!         ├ heap       slabs, spans and block records
+//!         ├ epochs     thread and time by stamp
+//!         ├ stacks     call stacks and modules; names: in words
+//!         └ threads    thread heaps, quarantines, graveyard
+//!   census     live blocks by call stack
+//! ```
+//!
+//! The process is neither stopped nor attached to, so tables may change while
+//! they are read. Every number is checked before it is used: a torn reading
+//! loses or misnames a block, and the next one is right again.
+//!
+//! Invariant: nothing here trusts what it reads; sizes that are asked of the
+//! system are bounded before.
+
+pub mod census;
+pub mod epochs;
+pub mod heap;
+pub mod live;
+pub mod memory;
+pub mod names;
+pub mod root;
+pub mod stacks;
+pub mod threads;
+
+pub use census::{Census, Site};
+pub use heap::{Block, Heap};
+pub use memory::{Mapping, Memory, ReadError};
+pub use names::Names;
+pub use root::LedgerRoot;
+pub use stacks::Stacks;
