@@ -12,13 +12,13 @@
 use crate::memory::{allocate_metadata, free_metadata};
 use crate::outside::{Address, EpochPart};
 use crate::platform::{Host, Platform};
-use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use crate::sync::{Lock, Rank};
 use crate::units::ThreadNumber;
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 /// What the log knows of one epoch.

@@ -15,8 +15,8 @@
 //! belongs to nothing has `kind == Kind::Free` and all-zero line 0.
 
 use crate::outside::digest;
-use core::mem::offset_of;
 use crate::sync::atomics::{AtomicU32, AtomicU64, AtomicUsize};
+use core::mem::offset_of;
 
 /// No slot: the end of a slab's free list.
 pub const NO_SLOT: u16 = 0x7ff;

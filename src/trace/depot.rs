@@ -27,12 +27,12 @@ use super::hash_table::HashTable;
 use super::rule_table::CodeAddress;
 use super::tables;
 use crate::outside::Address;
-use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::units::StackId;
+use core::mem::offset_of;
 
 const ID_BITS: u32 = StackId::BITS;
 const LIMIT: u32 = 1 << ID_BITS;

@@ -10,11 +10,11 @@ use super::cfi::UnwindSections;
 use super::object::{self, Object};
 use super::{headerless, tables};
 use crate::outside::{Address, ModuleFields};
-use core::mem::offset_of;
 use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use core::mem::offset_of;
 
 /// A module's place in the table; 0 is unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
