@@ -1,7 +1,6 @@
-// crime: the same pairs where libstdc++ is linked statically, with us linked in too, and there is no debug information
+// crime: the same pairs where libstdc++ is linked statically and there is no debug information
 // origin: issue 3 (6), "right even without debug info and with a static libstdc++"
-// note: preloaded, the program's own operators hide what they are: new[] and delete end in jumps to new and free
-// link: static
+// note: preloaded, the program's own operators end in jumps to free and to operator new: the call before tells which was meant
 // case: malloc-delete      | malloc delete   | abort alloc-dealloc-mismatch size 48 has-frame release has-allocated make
 // case: malloc-delete[]    | malloc delete[] | abort alloc-dealloc-mismatch size 48 has-frame release has-allocated make
 // case: new-free           | new free        | abort alloc-dealloc-mismatch size 48 frame 0 release has-allocated make

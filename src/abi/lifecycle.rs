@@ -150,6 +150,7 @@ extern "C" fn construct() {
         on_exit(heapwarden_at_exit, core::ptr::null_mut());
     }
     super::watch::start();
+    super::bundled::find();
 }
 
 checkpoint! {

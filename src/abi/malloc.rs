@@ -1,6 +1,7 @@
 //! malloc, calloc, realloc, free (C23 7.24.4), with glibc's answers where the
 //! standard leaves a choice: malloc(0) is unique, realloc(p, 0) frees.
 
+use super::bundled;
 use super::lifecycle::ensure_started;
 use super::shim::shim;
 use super::warnings::{self, Call};
@@ -33,7 +34,13 @@ pub(super) fn set_errno(value: i32) {
 #[inline(never)]
 pub(super) fn allocate(request: &Request, call: Call, entry: Entry) -> *mut u8 {
     ensure_started();
-    let block = heap::allocate_general(request, entry);
+    let mut request = *request;
+    if bundled::are_there()
+        && let Some(family) = bundled::making(entry)
+    {
+        request.family = family;
+    }
+    let block = heap::allocate_general(&request, entry);
     if block.is_null() {
         warnings::check_size(request.size, call, entry);
         set_errno(libc::ENOMEM);
@@ -46,7 +53,23 @@ pub(super) fn allocate(request: &Request, call: Call, entry: Entry) -> *mut u8 {
 #[inline(never)]
 pub(super) fn release(pointer: usize, family: Family, entry: Entry) {
     ensure_started();
+    let family = if bundled::are_there() { seen_through(pointer, family, entry) } else { family };
     heap::free_general(pointer, family, entry);
+}
+
+/// The family of the function that the program called to free the block. What
+/// cannot be told fits: then it is the block's own.
+fn seen_through(pointer: usize, family: Family, entry: Entry) -> Family {
+    if family != Family::Malloc {
+        return family;
+    }
+    let made = || heap::judge(pointer).map(|block| block.record.family());
+    bundled::freeing(entry).unwrap_or_else(|| made().unwrap_or(family))
+}
+
+/// Where calls of free go.
+pub(super) fn address_of_free() -> usize {
+    libc::free as *const () as usize
 }
 
 unsafe extern "C" fn malloc(size: usize, sp: usize, fp: usize) -> *mut u8 {

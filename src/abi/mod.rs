@@ -4,7 +4,8 @@
 //! - `malloc`, `posix`, `glibc`, `cxx`: argument law and errno, a few lines each
 //! - `lifecycle`: start, exit, fork; `loader`: dlclose
 //! - `violations`, `leaks`: what the heap and the leak scan found, as reports;
-//!   `violation_text`: in words; `operators`: new and delete that are not ours
+//!   `violation_text`: in words; `operators`: new and delete that are not ours,
+//!   `bundled`: those of a libstdc++ inside the program
 //! - `signals`, `faults`: faults that a block of ours explains
 //! - `ledger_root`: where a tool outside the process begins to read
 //! - `warnings`: requests that cannot have been meant
@@ -14,6 +15,7 @@
 //! Invariant: no exported function calls another (a compiler may fold malloc
 //! and memset into calloc); errno changes only where C says so.
 
+mod bundled;
 mod cxx;
 mod exhaustion;
 mod fail_site;

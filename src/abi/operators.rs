@@ -56,7 +56,7 @@ fn family_of_code(code: Code) -> Option<Family> {
 }
 
 /// `operator new[](unsigned long)` and its kind, demangled or not.
-fn family_of_name(name: &[u8]) -> Option<Family> {
+pub(super) fn family_of_name(name: &[u8]) -> Option<Family> {
     let is_aligned = [b"align_val_t".as_slice()]
         .iter()
         .any(|part| name.windows(part.len()).any(|window| window == *part));

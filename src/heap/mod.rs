@@ -50,6 +50,6 @@ pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use outside::OUTSIDE;
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
 pub use resize::{resize, usable_size};
-pub use settings::{FILL_BYTE, Poisoning, Settings, configure, settings};
+pub use settings::{FILL_BYTE, Poisoning, Settings, configure, settings, watch_operators};
 pub use span::{Tombstone, tombstone};
 pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

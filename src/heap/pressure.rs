@@ -177,5 +177,5 @@ fn empty(heap: &mut Entered) {
 /// Turns watching on or off: while on, every allocation asks
 /// [`Hooks::refuses`] first.
 pub fn set_watching(on: bool) {
-    settings::set_mode(settings::mode::WATCH, on);
+    settings::watch_for(settings::Watcher::Failures, on);
 }

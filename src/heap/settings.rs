@@ -53,6 +53,10 @@ pub enum Watcher {
     GuardPages = 2,
     /// Operations are counted for checks of the heap.
     Checks = 4,
+    /// Allocations fail on purpose.
+    Failures = 8,
+    /// The program's own operators new and delete are told apart.
+    Operators = 16,
 }
 
 static WATCHERS: AtomicU32 = AtomicU32::new(0);
@@ -65,6 +69,12 @@ pub(super) fn watch_for(watcher: Watcher, wanted: bool) {
         false => WATCHERS.fetch_and(!bit, Relaxed),
     };
     super::central::spread_modes();
+}
+
+/// From now on every allocation and every free takes the general path, where
+/// the abi may change its family.
+pub fn watch_operators() {
+    watch_for(Watcher::Operators, true);
 }
 
 static DEPTH: AtomicU32 = AtomicU32::new(32);
@@ -88,16 +98,6 @@ pub fn configure(settings: &Settings) {
     }
     MODES.store(u32::from(modes), Relaxed);
     super::set_limit(settings.limit);
-    super::central::spread_modes();
-}
-
-/// Turns one mode on or off for every thread.
-pub(super) fn set_mode(mode: u8, on: bool) {
-    if on {
-        MODES.fetch_or(u32::from(mode), Relaxed);
-    } else {
-        MODES.fetch_and(!u32::from(mode), Relaxed);
-    }
     super::central::spread_modes();
 }
 

@@ -16,6 +16,7 @@
 //!     │    └─ UnitIndex        the units at an address            units
 //!     ├─ SymbolTable           .symtab, .dynsym, .gnu_debugdata   symbol_table
 //!     └─ demangle              C++ and Rust names                 demangle
+//!   for_each_bundled_function  what a program has from a static library   bundled
 //! ```
 //!
 //! # Addresses
@@ -63,6 +64,7 @@
 
 extern crate alloc;
 
+mod bundled;
 mod compression;
 mod debug_files;
 mod demangle;
@@ -72,6 +74,7 @@ mod symbol_table;
 mod symbolizer;
 mod units;
 
+pub use bundled::for_each_bundled_function;
 pub use demangle::demangle;
 pub use image::{Image, Segment};
 pub use symbol_table::Symbol;

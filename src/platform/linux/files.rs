@@ -85,6 +85,19 @@ impl File {
             Ok(core::slice::from_raw_parts(address as *const u8, length))
         }
     }
+
+    /// Maps the whole file for reading while `look` runs.
+    pub fn look_at(&self, look: impl FnOnce(&[u8])) -> Result<(), OsError> {
+        let bytes = self.map()?;
+        look(bytes);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let range = [bytes.as_ptr() as usize, bytes.len(), 0, 0, 0, 0];
+        // SAFETY: the mapping made above, which nobody else knows and whose
+        // last reader has returned: a borrow of it cannot leave `look`.
+        unsafe { call(libc::SYS_munmap, range) }.map(drop)
+    }
 }
 
 impl Drop for File {
