@@ -27,6 +27,7 @@
 //! | [`report`] | records, as text and as JSON |
 //! | `abi` | malloc and its family as C symbols; start, exit, fork |
 //! | [`arena`] | the heap for devices: a fixed region, no OS |
+//! | `harness` | drives any allocator by generated programs and judges it |
 //!
 //! Beside `src/`: `symbols/` reads DWARF, `tool/` is the `heapwarden` command,
 //! `c_tests/` holds one program a scenario, `benches/` times us beside others.
@@ -54,11 +55,12 @@
 //!
 //! `hosted` (default): Linux with libc. `abi`: export the C symbols (set by the
 //! Makefile). `arena`: the heap for devices. `sim`: failures on demand.
+//! `harness`: proofs for any allocator, with std.
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "harness"))]
 extern crate std;
 
 pub mod units;
@@ -110,3 +112,6 @@ pub mod abi;
 
 #[cfg(feature = "arena")]
 pub mod arena;
+
+#[cfg(feature = "harness")]
+pub mod harness;
