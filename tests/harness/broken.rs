@@ -146,7 +146,7 @@ unsafe impl GlobalAlloc for Broken {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let power = self.power(layout);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1[power].pushself.region.offset_of(block);
+        state.1[power].push(self.region.offset_of(block));
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
