@@ -98,16 +98,42 @@ impl ThreadTrace {
 
     /// The stack that called malloc, interned. `depth` is the number of frames
     /// to keep (0: only the caller); it should not vary within a thread.
+    ///
+    /// Here is what a stack that is known takes: looking, which a signal may
+    /// interrupt at any point and which may interrupt a capture under way.
     #[inline]
     pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
-        if depth == 0 && GENERATION.load(Acquire) == self.generation {
+        if depth == self.depth && GENERATION.load(Acquire) == self.generation {
             // SAFETY: malloc's caller pushed its return address there.
-            let address = unsafe { (entry.sp as *const usize).read_volatile() };
-            return match self.callers.find(address) {
-                Some(id) => id,
-                None => self.caller_kept(entry, address),
+            let caller = unsafe { (entry.sp as *const usize).read_volatile() };
+            let found = if depth == 0 {
+                self.callers.find(caller)
+            } else {
+                self.front.find(&Key { caller, sp: entry.sp, fp: entry.fp })
             };
+            return found.unwrap_or_else(|| self.capture_further(entry));
         }
+        self.capture_unknown(entry, depth)
+    }
+
+    /// What takes more than one look.
+    #[inline(never)]
+    fn capture_further(&mut self, entry: Entry) -> StackId {
+        if self.depth == 0 {
+            return self.caller_kept(entry);
+        }
+        // SAFETY: malloc's caller pushed its return address there.
+        let caller = unsafe { (entry.sp as *const usize).read_volatile() };
+        let key = Key { caller, sp: entry.sp, fp: entry.fp };
+        match self.front.find_further(&key, &self.home) {
+            Some(id) => id,
+            None => self.capture_unknown(entry, self.depth),
+        }
+    }
+
+    /// What takes a walk.
+    #[inline(never)]
+    fn capture_unknown(&mut self, entry: Entry, depth: u32) -> StackId {
         let busy = self.busy.load(Relaxed);
         if busy != 0 && !self.abandoned(busy, entry.sp) {
             return caller_only(entry);
@@ -122,7 +148,9 @@ impl ThreadTrace {
 
     #[cold]
     #[inline(never)]
-    fn caller_kept(&mut self, entry: Entry, address: usize) -> StackId {
+    fn caller_kept(&mut self, entry: Entry) -> StackId {
+        // SAFETY: malloc's caller pushed its return address there.
+        let address = unsafe { (entry.sp as *const usize).read_volatile() };
         let id = caller_only(entry);
         let busy = self.busy.load(Relaxed);
         let alone = busy == 0 || self.abandoned(busy, entry.sp);
@@ -151,20 +179,14 @@ impl ThreadTrace {
     fn capture_alone(&mut self, entry: Entry, depth: u32) -> StackId {
         let current = GENERATION.load(Acquire) == self.generation && depth == self.depth;
         if current && depth != 0 && self.home.contains(entry.sp) {
-            // SAFETY: malloc's return address, on the thread's own stack.
-            let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-            let key = Key { caller, sp: entry.sp, fp: entry.fp, high: self.home.high };
-            if let Some(id) = self.front.find(&key) {
-                return id;
-            }
-            return self.capture_new(entry, key, depth);
+            return self.capture_new(entry, depth);
         }
         self.capture_elsewhere(entry, depth)
     }
 
     /// At home, and not in the front cache.
-    #[inline(never)]
-    fn capture_new(&mut self, entry: Entry, key: Key, depth: u32) -> StackId {
+    #[inline]
+    fn capture_new(&mut self, entry: Entry, depth: u32) -> StackId {
         let kept = depth.min(DEEPEST) as u16;
         let Some(id) = self.capture_at_home(entry, kept) else {
             return self.walk_in_full(entry, kept, self.home);
@@ -173,8 +195,13 @@ impl ThreadTrace {
             self.forget();
             return id;
         }
-        let (needs_fp, checks) = self.path.proof();
-        self.front.insert(&key, id, needs_fp, checks);
+        // SAFETY: malloc's return address, on the thread's own stack.
+        let caller = unsafe { (entry.sp as *const usize).read_volatile() };
+        let key = Key { caller, sp: entry.sp, fp: entry.fp };
+        if self.front.is_worth_a_leaf(&key, id) {
+            let (needs_fp, checks) = self.path.proof();
+            self.front.insert(&key, &self.home, id, needs_fp, checks);
+        }
         id
     }
 
