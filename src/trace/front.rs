@@ -32,12 +32,12 @@ use super::path::Check;
 use super::rule::WORD;
 use super::stack_range::StackRange;
 use super::tables;
-use crate::units::StackId;
-use core::sync::atomic::{
+use crate::sync::atomics::{
     AtomicU32,
     Ordering::{Relaxed, SeqCst},
     compiler_fence,
 };
+use crate::units::StackId;
 
 /// Words in the ring of leaves, mapped at first use and touched as it fills.
 const RING: u32 = 1 << 15;
