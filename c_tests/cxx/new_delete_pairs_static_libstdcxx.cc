@@ -8,7 +8,7 @@
 // case: new[]-free         | new[] free      | abort alloc-dealloc-mismatch size 48 frame 0 release has-allocated make
 // case: new[]-delete       | new[] delete    | abort alloc-dealloc-mismatch size 48 has-frame release has-allocated make
 // case: calloc-delete      | calloc delete   | abort alloc-dealloc-mismatch size 48 has-frame release
-// case: aligned-new-free   | anew free       | abort alloc-dealloc-mismatch size 48 frame 0 release
+// case: aligned-new-free   | anew free       | abort alloc-dealloc-mismatch frame 0 release
 // case: nothrow-new-free   | nnew free       | abort alloc-dealloc-mismatch size 48 frame 0 release
 // case: nothrow-new[]-free | nnew[] free     | abort alloc-dealloc-mismatch size 48 frame 0 release
 // case: new-realloc        | new realloc     | abort alloc-dealloc-mismatch size 48 frame 0 release

@@ -46,15 +46,16 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Looks whether the program has such operators. Called once, by the
 /// constructor.
 pub(super) fn find() {
-    // The program's first instruction lies in it (getauxval(3)).
-    let Some(start) = auxv::auxiliary(libc::AT_ENTRY) else { return };
-    let Some((_, module)) = trace::module_of(start as usize) else { return };
-    let bias = module.bias();
+    let Some(entry) = auxv::auxiliary(libc::AT_ENTRY) else { return };
     let Ok(program) = File::open(b"/proc/self/exe\0", libc::O_RDONLY | libc::O_CLOEXEC, 0) else {
         return;
     };
     let mut count = 0;
     let _ = program.look_at(|bytes| {
+        // Where the program starts, in memory and as the file states it
+        // (getauxval(3); elf(5), `e_entry`), tells where it was loaded.
+        let Some(Ok(stated)) = bytes.get(24..32).map(<[u8; 8]>::try_from) else { return };
+        let bias = (entry as usize).wrapping_sub(usize::from_ne_bytes(stated));
         let beginnings = [b"_Znw".as_slice(), b"_Zna", b"_Zdl", b"_Zda"];
         heapwarden_symbols::for_each_bundled_function(
             bytes,

@@ -71,13 +71,18 @@ pub(super) fn on_violation(violation: &Violation) {
 /// is no crime.
 fn on_mismatch(violation: &Violation) {
     let Found::Inside(block, _) = heap::locate(violation.block) else { return };
-    let made = operators::family_of_caller(block.record.stack()).unwrap_or(block.record.family());
-    let used = operators::family_of_caller(violation.stack)
-        .or_else(|| match violation.family {
-            Family::Malloc => operators::family_of_callee(violation.stack),
-            _ => None,
-        })
-        .unwrap_or(violation.family);
+    let made = match block.record.family() {
+        plain @ (Family::Malloc | Family::Aligned) => {
+            operators::family_of_caller(block.record.stack()).unwrap_or(plain)
+        }
+        told => told,
+    };
+    let used = match violation.family {
+        Family::Malloc => operators::family_of_caller(violation.stack)
+            .or_else(|| operators::family_of_callee(violation.stack))
+            .unwrap_or(Family::Malloc),
+        told => told,
+    };
     if operators::fit(made, used) {
         return;
     }

@@ -38,4 +38,18 @@ macro_rules! groups {
     };
 }
 
+/// A name that no program has would run nothing and pass.
+#[test]
+fn the_filter_names_a_program() {
+    let Ok(filter) = std::env::var("HEAPWARDEN_C_TEST") else { return };
+    let name = filter.split('/').next().unwrap_or_default();
+    let files = GROUPS.iter().flat_map(|group| suite::files_of(group));
+    let is_known = |text: &str| text.contains(&format!("case: {name} "));
+    let found = files.into_iter().any(|file| {
+        file.file_stem().is_some_and(|stem| stem == name)
+            || std::fs::read_to_string(&file).is_ok_and(|text| is_known(&text))
+    });
+    assert!(found, "no program or case is called {name}");
+}
+
 groups!(api, error, leak, fork, thread, exit, load, limit, cxx);
