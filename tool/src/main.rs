@@ -3,6 +3,7 @@
 //! One file a subcommand. Each has an `Args` (what the command line says) and
 //! a `run` (what is done); this file only lists them.
 
+mod check;
 mod diff;
 mod generate;
 mod ledger;
@@ -33,6 +34,8 @@ struct CommandLine {
 enum Command {
     /// Run a program under heapwarden
     Run(run::Args),
+    /// Check the heap of a core, or ask whose an address is
+    Check(check::Args),
     /// Show what was found, as text or in the form another program reads
     Report(report::Args),
     /// Show which findings are new, gone, grown or shrunk
@@ -53,6 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),

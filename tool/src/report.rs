@@ -128,11 +128,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.output {
         Some(path) => write_file(&sites, args.format, path, &settings)?,
         None => {
-            // Only text has colours to be taken out again; pprof is no text.
-            let mut out: Box<dyn Write> = match args.format {
-                Format::Text => Box::new(BufWriter::new(anstream::stdout())),
-                _ => Box::new(BufWriter::new(std::io::stdout().lock())),
-            };
+            let mut out = open(None, args.format)?;
             write(&sites, args.format, &settings, &mut out)?;
             out.flush()?;
         }
@@ -168,6 +164,30 @@ pub fn read_sites(files: &[PathBuf]) -> Result<Sites> {
     })?;
     sites.sort();
     Ok(sites)
+}
+
+/// Where a report goes: a file, or standard output, which takes the colours of
+/// text out again where nobody sees them (pprof is no text).
+pub fn open(output: Option<&Path>, format: Format) -> Result<Box<dyn Write>> {
+    Ok(match (output, format) {
+        (Some(path), _) => Box::new(BufWriter::new(
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+        )),
+        (None, Format::Text) => Box::new(BufWriter::new(anstream::stdout())),
+        (None, _) => Box::new(BufWriter::new(std::io::stdout().lock())),
+    })
+}
+
+/// Writes `sites` with the usual settings.
+pub fn write_to(
+    sites: &Sites,
+    format: Format,
+    is_terminal: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let settings =
+        Settings { is_terminal, source_dirs: &[], by: By::Bytes, source_root: Path::new(".") };
+    write(sites, format, &settings, out)
 }
 
 fn write_file(sites: &Sites, format: Format, path: &Path, settings: &Settings<'_>) -> Result<()> {

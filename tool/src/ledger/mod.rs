@@ -1,7 +1,7 @@
 //! The ledger of another process, or of one that is dead, read from outside.
 //!
 //! ```text
-//!   Memory     bytes at an address: a process, a core
+//!   Memory     bytes at an address: live (a process), image (core_file, or a copy)
 //!     └ root       where the library's tables are
 //!         ├ heap       slabs, spans and block records
 //!         ├ epochs     thread and time by stamp
@@ -18,8 +18,10 @@
 //! system are bounded before.
 
 pub mod census;
+pub mod core_file;
 pub mod epochs;
 pub mod heap;
+pub mod image;
 pub mod live;
 pub mod memory;
 pub mod names;
@@ -29,6 +31,7 @@ pub mod threads;
 
 pub use census::{Census, Site};
 pub use heap::{Block, Heap};
+pub use image::Image;
 pub use memory::{Mapping, Memory, ReadError};
 pub use names::Names;
 pub use root::LedgerRoot;

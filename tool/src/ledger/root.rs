@@ -4,7 +4,7 @@ use super::memory::{Mapping, Memory, ReadError};
 use anyhow::{Result, anyhow, bail};
 use heapwarden::outside::{MAGIC, NOTE_NAME, NOTE_TYPE, Root, VERSION};
 use object::Endianness;
-use object::elf::{ET_DYN, FileHeader64, PT_LOAD, PT_NOTE};
+use object::elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 /// Bytes of a module's beginning that are searched for the note.
@@ -28,8 +28,6 @@ pub struct Beginning {
     pub bias: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Whether it is loaded where the loader likes (a library or a PIE).
-    pub is_movable: bool,
 }
 
 impl LedgerRoot {
@@ -87,8 +85,7 @@ pub fn read_beginning(memory: &dyn Memory, mapping: &Mapping) -> Option<Beginnin
     let headers = header.program_headers(endian, &*bytes).ok()?;
     let first = headers.iter().find(|header| header.p_type(endian) == PT_LOAD)?;
     let bias = mapping.start.wrapping_sub(first.p_vaddr(endian) & !(PAGE as u64 - 1));
-    let is_movable = header.e_type(endian) == ET_DYN;
-    Some(Beginning { bias, bytes, is_movable })
+    Some(Beginning { bias, bytes })
 }
 
 /// The address that a module's note of ours names.
@@ -108,6 +105,22 @@ fn note_in(beginning: &Beginning) -> Option<u64> {
                 let offset = inside as u64 - header.p_offset(endian);
                 let here = beginning.bias.wrapping_add(header.p_vaddr(endian) + offset);
                 return Some(here.wrapping_add_signed(value));
+            }
+        }
+    }
+    None
+}
+
+/// A module's GNU build-id.
+pub fn build_id_in(beginning: &Beginning) -> Option<Vec<u8>> {
+    let bytes = &*beginning.bytes;
+    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    for header in header.program_headers(endian, bytes).ok()? {
+        let Ok(Some(mut notes)) = header.notes(endian, bytes) else { continue };
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID {
+                return Some(note.desc().to_vec());
             }
         }
     }

@@ -142,7 +142,11 @@ fn describe_error<'a>(site: &Site, error: &'a Error) -> Description<'a> {
     if site.findings > 1 {
         title.push_str(&format!(" ({} times)", site.findings));
     }
-    let mut places = vec![place(&error.stack, "found here".to_owned(), true)];
+    // A check from outside is nowhere in the program.
+    let mut places = match error.stack.is_empty() {
+        true => Vec::new(),
+        false => vec![place(&error.stack, "found here".to_owned(), true)],
+    };
     let mut help = Vec::new();
     if let Some(block) = &error.block {
         let by =
