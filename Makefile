@@ -88,3 +88,11 @@ embedded-model:
 	tests/install-embedded.sh
 	$(CARGO) test --quiet --features arena-global --lib arena::
 	$(CARGO) test --quiet --features arena-global --test embedded_global
+
+# The library's own code under model checkers: loom tries every order of a few
+# operations, shuttle many random orders of long ones (docs/proof.md).
+# HEAPWARDEN_ORDERS=10 tries ten times as many random ones.
+.PHONY: interleave
+test: interleave
+interleave:
+	$(CARGO) test --quiet --features interleave --lib orders:: -- --nocapture --test-threads=1

@@ -55,12 +55,12 @@
 //!
 //! `hosted` (default): Linux with libc. `abi`: export the C symbols (set by the
 //! Makefile). `arena`: the heap for devices. `sim`: failures on demand.
-//! `harness`: proofs for any allocator, with std.
+//! `harness`: proofs for any allocator, with std. `interleave`: model checkers.
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-#[cfg(any(test, feature = "harness"))]
+#[cfg(any(test, feature = "harness", feature = "interleave"))]
 extern crate std;
 
 pub mod units;

@@ -9,17 +9,20 @@
 
 #[cfg(feature = "hosted")]
 pub mod linux;
-#[cfg(all(feature = "hosted", any(test, feature = "sim")))]
+#[cfg(all(feature = "hosted", any(test, feature = "sim", feature = "interleave")))]
 pub mod sim;
 
 use core::ptr::NonNull;
 
 /// The platform this build runs on.
-#[cfg(all(feature = "hosted", not(any(test, feature = "sim"))))]
+#[cfg(all(feature = "hosted", not(any(test, feature = "sim", feature = "interleave"))))]
 pub type Host = linux::Linux;
 /// The platform this build runs on, with failures on demand.
-#[cfg(all(feature = "hosted", any(test, feature = "sim")))]
+#[cfg(all(feature = "hosted", any(test, feature = "sim"), not(feature = "interleave")))]
 pub type Host = sim::Sim<linux::Linux>;
+/// The platform this build runs on, with the model checkers in between.
+#[cfg(feature = "interleave")]
+pub type Host = crate::sync::interleave::Modelled<sim::Sim<linux::Linux>>;
 
 /// Why the operating system refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +95,10 @@ pub trait Platform {
 #[cfg(feature = "hosted")]
 #[inline]
 pub fn ticks() -> u64 {
+    #[cfg(feature = "interleave")]
+    if let Some(ticks) = crate::sync::interleave::ticks() {
+        return ticks;
+    }
     #[cfg(target_arch = "x86_64")]
     // SAFETY: rdtsc exists on every x86_64 processor and only reads a counter.
     unsafe {

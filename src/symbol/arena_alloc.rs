@@ -13,10 +13,10 @@
 //! child ends.
 
 use crate::platform::{Host, Platform};
-use crate::sync::atomics::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::units::{MIB, OS_PAGE, checked_align_up};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that the child may use: a debug file made to be hungry ends here.
 const LIMIT: usize = 2048 * MIB;

@@ -168,11 +168,9 @@ impl<P: Place> HashTable<P> {
         let places = old.map_or(self.first_places, |header| (header.mask() + 1) * 2);
         if let Some(memory) = tables::map(Self::bytes(places)) {
             let new = memory.cast::<Header>();
-            // SAFETY: freshly mapped, large enough, nobody else knows it.
-            let header = unsafe {
-                new.write(Header { mask: AtomicUsize::new(places - 1), used: AtomicUsize::new(0) });
-                new.as_ref()
-            };
+            // SAFETY: freshly mapped, large enough, all zero, nobody else knows it.
+            let header = unsafe { new.as_ref() };
+            header.mask.store(places - 1, Relaxed);
             if let Some(old) = old {
                 for index in 0..=old.mask() {
                     let word = Self::place(old, index).get();

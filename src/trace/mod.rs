@@ -21,6 +21,8 @@ mod hash_table;
 mod headerless;
 mod module;
 mod object;
+#[cfg(all(test, feature = "interleave"))]
+mod orders;
 mod outside;
 mod path;
 mod rule;

@@ -26,6 +26,10 @@ global_asm!(
 /// This thread's word; 0 until set.
 #[inline(always)]
 pub fn get() -> usize {
+    #[cfg(feature = "interleave")]
+    if let Some(word) = crate::sync::interleave::local_word() {
+        return word;
+    }
     let value: usize;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: reads the eight bytes defined above in this thread's TLS block.
@@ -43,6 +47,10 @@ pub fn get() -> usize {
 /// Sets this thread's word.
 #[inline(always)]
 pub fn set(value: usize) {
+    #[cfg(feature = "interleave")]
+    if crate::sync::interleave::set_local_word(value) {
+        return;
+    }
     #[cfg(target_arch = "x86_64")]
     // SAFETY: writes the eight bytes defined above in this thread's TLS block.
     unsafe {
