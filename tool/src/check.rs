@@ -23,6 +23,7 @@ use crate::ledger::live::LiveMemory;
 use crate::ledger::memory::Memory;
 use crate::ledger::names::build_id_of;
 use crate::ledger::root::read_beginning;
+use crate::ledger::stopped;
 use crate::ledger::threads::Threads;
 use crate::ledger::{Heap, Image, LedgerRoot, Names, Stacks};
 use crate::record::{Cost, Dropped, Line, Notice, Record};
@@ -34,7 +35,7 @@ use records::Ledger;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -111,7 +112,7 @@ fn check(args: &Args) -> Result<ExitCode> {
         let mut names = Names::new(subject);
         return match args.block {
             Some(address) => answer(args, &image, &root, &mut names, image.now_ms, address),
-            None => check_image(args, &image, &root, &mut names),
+            None => check_image(args, &image, &root, &mut names, Duration::ZERO),
         };
     }
     let subject = subject.and_then(Path::to_str).unwrap_or_default();
@@ -124,7 +125,11 @@ fn check(args: &Args) -> Result<ExitCode> {
     let mut names = Names::of_process(pid);
     match args.block {
         Some(address) => answer(args, &memory, &root, &mut names, Some(monotonic_ms()), address),
-        None => bail!("a leak check from outside needs --core"),
+        None => {
+            let below = root.tables.window.table_bytes + root.tables.window.metadata_bytes;
+            let (image, pause) = stopped::copy(&memory, root.base - below..root.base)?;
+            check_image(args, &image, &root, &mut names, pause)
+        }
     }
 }
 
@@ -201,6 +206,7 @@ fn check_image(
     image: &Image,
     root: &LedgerRoot,
     names: &mut Names,
+    pause: Duration,
 ) -> Result<ExitCode> {
     let begun = Instant::now();
     let heap = Heap::read(image, root)?;
@@ -232,7 +238,7 @@ fn check_image(
     summary.cost = Cost {
         metadata_bytes: image.word(root.tables.window.metadata).unwrap_or(0),
         scan_ms: begun.elapsed().as_millis() as u64,
-        longest_pause_ms: 0,
+        longest_pause_ms: pause.as_millis() as u64,
     };
     summary.dropped =
         Dropped { stacks: stacks.dropped, records: heap.damaged, ..Dropped::default() };

@@ -34,7 +34,7 @@ struct CommandLine {
 enum Command {
     /// Run a program under heapwarden
     Run(run::Args),
-    /// Check the heap of a core, or ask whose an address is
+    /// Check the heap of a running process or of a core; ask whose an address is
     Check(check::Args),
     /// Show what was found, as text or in the form another program reads
     Report(report::Args),

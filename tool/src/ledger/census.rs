@@ -55,8 +55,6 @@ pub struct Census {
     pub limit: u64,
     /// Threads that have a heap.
     pub threads: u64,
-    /// Parts that made no sense, or changed while they were read.
-    pub damaged: u64,
 }
 
 impl Census {
@@ -74,7 +72,6 @@ impl Census {
             metadata: memory.word(tables.window.metadata)?,
             limit: memory.word(tables.heap.limit)?,
             threads: threads.alive() as u64,
-            damaged: heap.damaged,
             ..Census::default()
         };
         for block in heap.blocks() {

@@ -104,7 +104,7 @@ fn parse(data: &'static [u8], program: Option<&Path>) -> Result<Image> {
             end,
             readable: flags & object::elf::PF_R.0 != 0,
             writable: flags & object::elf::PF_W.0 != 0,
-            executable: flags & object::elf::PF_X.0 != 0,
+            is_shared: false,
             path: shown.and_then(|file| file.path.clone()),
             offset: shown.map_or(0, |file| file.offset + (start - file.start)),
         };

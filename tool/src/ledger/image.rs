@@ -133,12 +133,6 @@ impl Image {
         let after = self.mappings.partition_point(|mapping| mapping.start <= address);
         self.mappings.get(after.checked_sub(1)?).filter(|mapping| address < mapping.end)
     }
-
-    /// Bytes of the process's own memory that were saved.
-    pub fn saved_bytes(&self) -> u64 {
-        let saved = self.segments.iter().filter(|segment| segment.is_saved);
-        saved.map(|segment| segment.bytes.len() as u64).sum()
-    }
 }
 
 impl Memory for Image {

@@ -68,7 +68,7 @@ fn read_mappings(pid: u32) -> Result<Vec<Mapping>> {
         end: map.address.1,
         readable: map.perms.contains(MMPermissions::READ),
         writable: map.perms.contains(MMPermissions::WRITE),
-        executable: map.perms.contains(MMPermissions::EXECUTE),
+        is_shared: map.perms.contains(MMPermissions::SHARED),
         path: match map.pathname {
             MMapPath::Path(path) => Some(path),
             // What the kernel itself names is no file, but worth telling apart.

@@ -41,8 +41,8 @@ pub struct Mapping {
     pub readable: bool,
     /// May be written.
     pub writable: bool,
-    /// May be executed.
-    pub executable: bool,
+    /// Other processes may have it too.
+    pub is_shared: bool,
     /// The file it shows, if it is a file's.
     pub path: Option<PathBuf>,
     /// Where in the file it begins.

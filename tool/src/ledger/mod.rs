@@ -1,7 +1,7 @@
 //! The ledger of another process, or of one that is dead, read from outside.
 //!
 //! ```text
-//!   Memory     bytes at an address: live (a process), image (core_file, or a copy)
+//!   Memory     bytes at an address: live (a process), image (core_file, stopped)
 //!     └ root       where the library's tables are
 //!         ├ heap       slabs, spans and block records
 //!         ├ epochs     thread and time by stamp
@@ -27,12 +27,13 @@ pub mod memory;
 pub mod names;
 pub mod root;
 pub mod stacks;
+pub mod stopped;
 pub mod threads;
 
 pub use census::{Census, Site};
 pub use heap::{Block, Heap};
 pub use image::Image;
-pub use memory::{Mapping, Memory, ReadError};
+pub use memory::{Mapping, ReadError};
 pub use names::Names;
 pub use root::LedgerRoot;
 pub use stacks::Stacks;

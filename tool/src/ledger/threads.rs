@@ -19,8 +19,6 @@ pub struct ThreadHeap {
     pub kernel_id: u32,
     /// Whether that thread lives.
     pub alive: bool,
-    /// Bytes allocated less bytes freed by it, which may be below zero.
-    pub live_bytes: u64,
     /// Allocations it made.
     pub allocations: u64,
     /// Bytes in its quarantine.
@@ -36,8 +34,6 @@ pub struct ThreadHeap {
 /// A span whose memory was given back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grave {
-    /// Where it began.
-    pub start: u64,
     /// Bytes asked for.
     pub size: u64,
     /// Who made it.
@@ -71,7 +67,6 @@ impl Threads {
                 number: half(fields.number),
                 kernel_id: half(fields.kernel_id),
                 alive: byte(fields.state) == 1,
-                live_bytes: word(fields.live_bytes),
                 allocations: word(fields.allocations),
                 held: word(fields.held),
                 is_fallback: byte(fields.is_fallback) != 0,
@@ -140,6 +135,6 @@ pub fn grave(memory: &dyn Memory, root: &LedgerRoot, start: u64) -> Option<Grave
     (0..graves.min(buried)).find_map(|back| {
         let at = ((buried - 1 - back) % graves) as usize * 3;
         let (stack, freed_by) = ((words[at + 2] >> 32) as u32, words[at + 2] as u32);
-        (words[at] == start).then(|| Grave { start, size: words[at + 1], stack, freed_by })
+        (words[at] == start).then(|| Grave { size: words[at + 1], stack, freed_by })
     })
 }
