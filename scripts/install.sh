@@ -11,6 +11,11 @@ ln -sf libheapwarden.so.1 "$to$libdir/libheapwarden.so"
 install -m 644 "$built/libheapwarden.a" "$to$libdir/libheapwarden.a"
 install -m 644 "$root"/include/*.h "$to$prefix/include/"
 install -m 755 "$built/heapwarden" "$to$prefix/bin/heapwarden"
+# gdb commands; loaded by themselves where gdb looks below this prefix.
+loads=$to$prefix/share/gdb/auto-load$libdir
+install -d "$to$prefix/share/heapwarden" "$loads"
+install -m 644 "$root/tool/gdb/heapwarden.py" "$to$prefix/share/heapwarden/heapwarden.py"
+echo "gdb.execute('source $prefix/share/heapwarden/heapwarden.py')" >"$loads/libheapwarden.so.$version-gdb.py"
 cat >"$to$libdir/pkgconfig/heapwarden.pc" <<EOF
 prefix=$prefix
 libdir=$libdir

@@ -25,17 +25,19 @@ use crate::ledger::names::build_id_of;
 use crate::ledger::root::read_beginning;
 use crate::ledger::stopped;
 use crate::ledger::threads::Threads;
-use crate::ledger::{Heap, Image, LedgerRoot, Names, Stacks};
+use crate::ledger::{Census, Heap, Image, LedgerRoot, Names, Stacks};
 use crate::record::{Cost, Dropped, Line, Notice, Record};
 use crate::report::{Format, words};
 use crate::sites::Sites;
-use crate::watch::IMPOSSIBLE;
+use crate::top::Order;
+use crate::top::once::{self, Shown};
+use crate::watch::{IMPOSSIBLE, rows_of};
 use anyhow::{Context, Result, anyhow, bail};
 use records::Ledger;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -49,6 +51,9 @@ pub struct Args {
     /// Only say what is known of this address (0x…)
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     block: Option<u64>,
+    /// Only say who holds how much
+    #[arg(long, conflicts_with = "block")]
+    stats: bool,
     /// Show blocks that are still reachable too
     #[arg(long)]
     reachable: bool,
@@ -112,6 +117,7 @@ fn check(args: &Args) -> Result<ExitCode> {
         let mut names = Names::new(subject);
         return match args.block {
             Some(address) => answer(args, &image, &root, &mut names, image.now_ms, address),
+            None if args.stats => stats(args, &image, &root, &mut names, &image),
             None => check_image(args, &image, &root, &mut names, Duration::ZERO),
         };
     }
@@ -125,6 +131,7 @@ fn check(args: &Args) -> Result<ExitCode> {
     let mut names = Names::of_process(pid);
     match args.block {
         Some(address) => answer(args, &memory, &root, &mut names, Some(monotonic_ms()), address),
+        None if args.stats => stats(args, &memory, &root, &mut names, &memory),
         None => {
             let below = root.tables.window.table_bytes + root.tables.window.metadata_bytes;
             let (image, pause) = stopped::copy(&memory, root.base - below..root.base)?;
@@ -196,6 +203,59 @@ fn answer(
             writeln!(out)?;
         }
         _ => bail!("an address is described as text or json"),
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whom statistics are about.
+trait Subject {
+    /// Process, name, time, and the monotonic clock's milliseconds, if known.
+    fn is(&self) -> (u32, String, SystemTime, Option<u64>);
+}
+
+impl Subject for Image {
+    fn is(&self) -> (u32, String, SystemTime, Option<u64>) {
+        (self.pid, self.name.clone(), self.time, self.now_ms)
+    }
+}
+
+impl Subject for LiveMemory {
+    fn is(&self) -> (u32, String, SystemTime, Option<u64>) {
+        (self.pid, self.name(), SystemTime::now(), Some(monotonic_ms()))
+    }
+}
+
+/// Says who holds how much.
+fn stats(
+    args: &Args,
+    memory: &dyn Memory,
+    root: &LedgerRoot,
+    names: &mut Names,
+    subject: &dyn Subject,
+) -> Result<ExitCode> {
+    const MOST: usize = 1000;
+    let census = Census::take(memory, root)?;
+    let stacks = Stacks::read(memory, root)?;
+    let (pid, name, time, now_ms) = subject.is();
+    let newest = || Epochs::read(memory, root).map_or(0, |epochs| epochs.newest_ms);
+    let mut rows = rows_of(&census, now_ms.unwrap_or_else(newest));
+    crate::top::sort(&mut rows, Order::Bytes);
+    let mut shown = Shown {
+        pid,
+        name,
+        time,
+        census,
+        growth_rate: 0.0,
+        allocation_rate: 0.0,
+        rows,
+        stack: &mut |stack| names.stack(&stacks, stack),
+    };
+    let mut out = crate::report::open(args.output.as_deref(), args.format)?;
+    match args.format {
+        Format::Text => once::write_text(&mut shown, MOST, &mut out)?,
+        Format::Json => once::write_json(&mut shown, MOST, &mut out)?,
+        _ => bail!("statistics are written as text or json"),
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

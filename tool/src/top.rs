@@ -5,7 +5,7 @@
 //! - `once`: the same as JSON
 
 mod draw;
-mod once;
+pub mod once;
 mod view;
 
 use crate::ledger::ReadError;
@@ -69,10 +69,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let result = if args.once {
         look_twice(&mut watched, interval).map_err(anyhow::Error::from).and_then(|()| {
-            match args.format {
-                Form::Text => once::write_text(&mut watched, args.sort, args.limit),
-                Form::Json => once::write_json(&mut watched, args.sort, args.limit),
-            }
+            once::with_last(&mut watched, args.sort, |shown| {
+                let mut out = std::io::stdout().lock();
+                match args.format {
+                    Form::Text => once::write_text(shown, args.limit, &mut out),
+                    Form::Json => once::write_json(shown, args.limit, &mut out),
+                }
+            })
         })
     } else {
         show(&mut watched, interval.max(Duration::from_millis(50)), args.sort)

@@ -125,10 +125,7 @@ impl Watched {
             site: *site,
             rate: (site.bytes as i64 - bytes(before, stack)) as f64 / seconds,
             growth: site.bytes as i64 - bytes(first, stack),
-            age_ms: match site.oldest_ms {
-                0 => 0,
-                oldest => now_ms.saturating_sub(oldest),
-            },
+            age_ms: age_ms(site, now_ms),
         })
         .collect()
     }
@@ -137,4 +134,21 @@ impl Watched {
     pub fn stack(&mut self, stack: u32) -> Stack {
         self.names.stack(&self.stacks, stack)
     }
+}
+
+/// Every site of a census that has live blocks, without a past.
+pub fn rows_of(census: &Census, now_ms: u64) -> Vec<Row> {
+    let live = census.sites.iter().filter(|(_, site)| site.blocks > 0);
+    live.map(|(stack, site)| Row {
+        stack: *stack,
+        site: *site,
+        rate: 0.0,
+        growth: 0,
+        age_ms: age_ms(site, now_ms),
+    })
+    .collect()
+}
+
+fn age_ms(site: &Site, now_ms: u64) -> u64 {
+    if site.oldest_ms == 0 { 0 } else { now_ms.saturating_sub(site.oldest_ms) }
 }

@@ -2,12 +2,14 @@
 
 use super::draw::signed;
 use super::view::{Order, place_of, sort};
+use crate::ledger::Census;
 use crate::record::Stack;
 use crate::report::words::{age, amount};
-use crate::watch::Watched;
+use crate::watch::{Row, Watched};
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
+use std::time::SystemTime;
 
 #[derive(Serialize)]
 struct Look {
@@ -44,10 +46,43 @@ struct SiteLook {
     stack: Stack,
 }
 
-/// Writes the last look as JSON.
-pub fn write_json(watched: &mut Watched, order: Order, limit: usize) -> Result<()> {
+/// One look at a process, or at what is left of one.
+pub struct Shown<'a> {
+    pub pid: u32,
+    pub name: String,
+    pub time: SystemTime,
+    pub census: Census,
+    pub growth_rate: f64,
+    pub allocation_rate: f64,
+    pub rows: Vec<Row>,
+    /// Names a stack.
+    pub stack: &'a mut dyn FnMut(u32) -> Stack,
+}
+
+/// Calls `write` with the last look at a process.
+pub fn with_last(
+    watched: &mut Watched,
+    order: Order,
+    write: impl FnOnce(&mut Shown<'_>) -> Result<()>,
+) -> Result<()> {
     let mut rows = watched.rows();
     sort(&mut rows, order);
+    let mut shown = Shown {
+        pid: watched.memory.pid,
+        name: watched.name.clone(),
+        time: SystemTime::now(),
+        census: watched.census().cloned().unwrap_or_default(),
+        growth_rate: watched.growth_rate(),
+        allocation_rate: watched.allocation_rate(),
+        rows,
+        stack: &mut |stack| watched.stack(stack),
+    };
+    write(&mut shown)
+}
+
+/// Writes a look as JSON.
+pub fn write_json(shown: &mut Shown<'_>, limit: usize, out: &mut dyn Write) -> Result<()> {
+    let rows = &shown.rows;
     let sites_left_out = rows.len().saturating_sub(limit);
     let sites = rows
         .iter()
@@ -59,21 +94,21 @@ pub fn write_json(watched: &mut Watched, order: Order, limit: usize) -> Result<(
             growth_bytes: row.growth,
             oldest_ms: row.age_ms,
             freed_share: row.site.freed_share(),
-            stack: watched.stack(row.stack),
+            stack: (shown.stack)(row.stack),
         })
         .collect();
-    let census = watched.census().cloned().unwrap_or_default();
+    let census = &shown.census;
     let look = Look {
         v: 1,
         kind: "top",
-        pid: watched.memory.pid,
-        time: humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
-        name: watched.name.clone(),
+        pid: shown.pid,
+        time: humantime::format_rfc3339_millis(shown.time).to_string(),
+        name: shown.name.clone(),
         blocks: census.blocks,
         bytes: census.bytes,
-        growth_bytes_per_s: watched.growth_rate(),
+        growth_bytes_per_s: shown.growth_rate,
         allocations: census.allocations,
-        allocations_per_s: watched.allocation_rate(),
+        allocations_per_s: shown.allocation_rate,
         in_use_bytes: census.in_use,
         peak_bytes: census.peak,
         quarantine_bytes: census.held,
@@ -83,23 +118,19 @@ pub fn write_json(watched: &mut Watched, order: Order, limit: usize) -> Result<(
         sites_left_out,
         sites,
     };
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, &look)?;
+    serde_json::to_writer(&mut *out, &look)?;
     writeln!(out)?;
     Ok(())
 }
 
-/// Writes the last look as a table.
-pub fn write_text(watched: &mut Watched, order: Order, limit: usize) -> Result<()> {
-    let mut rows = watched.rows();
-    sort(&mut rows, order);
-    let mut out = std::io::stdout().lock();
-    let census = watched.census().cloned().unwrap_or_default();
+/// Writes a look as a table.
+pub fn write_text(shown: &mut Shown<'_>, limit: usize, out: &mut dyn Write) -> Result<()> {
+    let (rows, census) = (&shown.rows, &shown.census);
     writeln!(
         out,
         "{} ({}): {} live in {} block(s), {} allocation(s) so far, {} thread(s)",
-        watched.name,
-        watched.memory.pid,
+        shown.name,
+        shown.pid,
         amount(census.bytes),
         census.blocks,
         census.allocations,
@@ -120,7 +151,7 @@ pub fn write_text(watched: &mut Watched, order: Order, limit: usize) -> Result<(
             signed(row.growth),
             age(row.age_ms),
             row.site.freed_share() * 100.0,
-            place_of(&watched.stack(row.stack))
+            place_of(&(shown.stack)(row.stack))
         )?;
     }
     if rows.len() > limit {
