@@ -148,12 +148,14 @@ pub struct ThreadHeapFields {
     pub live_bytes: u32,
     /// A word.
     pub allocations: u32,
-    /// A word: the quarantine's ring, words of start / 16 << 28 | stack << 5.
+    /// A word: the quarantine's ring, words that `heap::Held` explains.
     pub ring: u32,
     /// A word: places in the ring less one.
     pub ring_mask: u32,
-    /// A word: frees ever put in.
-    pub ring_head: u32,
+    /// A word: address in the ring where the next free is put.
+    pub ring_next: u32,
+    /// A word: the number of the free at the ring's beginning.
+    pub ring_lap: u32,
     /// A word: frees ever taken out.
     pub ring_tail: u32,
     /// A word: what lies before it was freed by an earlier owner.

@@ -181,9 +181,9 @@ fn general(size: usize, alignment: usize, family: Family, entry: Entry) -> *mut 
 }
 
 unsafe extern "C" fn new<const FAMILY: u8>(size: usize, sp: usize, fp: usize) -> *mut u8 {
-    let entry = Entry { sp, fp };
-    let block = heap::try_allocate::<FAMILY>(size, entry);
-    if block.is_null() { general(size, 16, Family::from_bits(FAMILY), entry) } else { block }
+    heap::allocate::<FAMILY>(size, Entry { sp, fp }, |size, entry| {
+        general(size, 16, Family::from_bits(FAMILY), entry)
+    })
 }
 
 unsafe extern "C" fn new_aligned<const FAMILY: u8>(
@@ -211,10 +211,11 @@ shim! {
 }
 
 unsafe extern "C" fn delete<const FAMILY: u8>(pointer: usize, sp: usize, fp: usize) {
-    let entry = Entry { sp, fp };
-    if pointer != 0 && !heap::try_free::<FAMILY>(pointer, heap::ANY_SIZE, entry) {
-        release(pointer, Family::from_bits(FAMILY), entry);
-    }
+    heap::free::<FAMILY, false>(pointer, 0, Entry { sp, fp }, |pointer, _, entry| {
+        if pointer != 0 {
+            release(pointer, entry, Family::from_bits(FAMILY));
+        }
+    });
 }
 
 unsafe extern "C" fn delete_sized<const FAMILY: u8>(
@@ -223,11 +224,12 @@ unsafe extern "C" fn delete_sized<const FAMILY: u8>(
     sp: usize,
     fp: usize,
 ) {
-    let entry = Entry { sp, fp };
-    if pointer != 0 && !heap::try_free::<FAMILY>(pointer, size, entry) {
-        super::violations::check_sized_delete(pointer, size, entry);
-        release(pointer, Family::from_bits(FAMILY), entry);
-    }
+    heap::free::<FAMILY, true>(pointer, size, Entry { sp, fp }, |pointer, size, entry| {
+        if pointer != 0 {
+            super::violations::check_sized_delete(pointer, size, entry);
+            release(pointer, entry, Family::from_bits(FAMILY));
+        }
+    });
 }
 
 unsafe extern "C" fn delete_aligned<const FAMILY: u8>(
@@ -239,7 +241,7 @@ unsafe extern "C" fn delete_aligned<const FAMILY: u8>(
     let entry = Entry { sp, fp };
     if pointer != 0 {
         super::violations::check_aligned_delete(pointer, None, alignment, entry);
-        release(pointer, Family::from_bits(FAMILY), entry);
+        release(pointer, entry, Family::from_bits(FAMILY));
     }
 }
 
@@ -253,6 +255,6 @@ unsafe extern "C" fn delete_sized_aligned<const FAMILY: u8>(
     let entry = Entry { sp, fp };
     if pointer != 0 {
         super::violations::check_aligned_delete(pointer, Some(size), alignment, entry);
-        release(pointer, Family::from_bits(FAMILY), entry);
+        release(pointer, entry, Family::from_bits(FAMILY));
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn allocate(request: &Request, call: Call, entry: Entry) -> *mut u8 {
 /// The general path of free.
 #[cold]
 #[inline(never)]
-pub(super) fn release(pointer: usize, family: Family, entry: Entry) {
+pub(super) fn release(pointer: usize, entry: Entry, family: Family) {
     ensure_started();
     let family = if bundled::are_there() { seen_through(pointer, family, entry) } else { family };
     heap::free_general(pointer, family, entry);
@@ -73,13 +73,10 @@ pub(super) fn address_of_free() -> usize {
 }
 
 unsafe extern "C" fn malloc(size: usize, sp: usize, fp: usize) -> *mut u8 {
-    let entry = Entry { sp, fp };
-    let block = heap::try_allocate::<MALLOC>(size, entry);
-    if !block.is_null() {
-        return block;
-    }
-    let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
-    allocate(&request, Call::Malloc(size), entry)
+    heap::allocate::<MALLOC>(size, Entry { sp, fp }, |size, entry| {
+        let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
+        allocate(&request, Call::Malloc(size), entry)
+    })
 }
 
 unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> *mut u8 {
@@ -90,7 +87,7 @@ unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> 
         set_errno(libc::ENOMEM);
         return null_mut();
     };
-    let block = heap::try_allocate::<MALLOC>(size, entry);
+    let block = heap::allocate::<MALLOC>(size, entry, |_, _| null_mut());
     if !block.is_null() {
         // SAFETY: a fresh block of `size` bytes.
         unsafe { core::ptr::write_bytes(block, 0, size) };
@@ -103,17 +100,13 @@ unsafe extern "C" fn calloc(count: usize, each: usize, sp: usize, fp: usize) -> 
 unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) -> *mut u8 {
     let entry = Entry { sp, fp };
     if pointer == 0 {
-        let block = heap::try_allocate::<MALLOC>(size, entry);
-        if !block.is_null() {
-            return block;
-        }
-        let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
-        return allocate(&request, Call::Realloc(size), entry);
+        return heap::allocate::<MALLOC>(size, entry, |size, entry| {
+            let request = Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
+            allocate(&request, Call::Realloc(size), entry)
+        });
     }
     if size == 0 {
-        if !heap::try_free::<MALLOC>(pointer, heap::ANY_SIZE, entry) {
-            release(pointer, Family::Malloc, entry);
-        }
+        heap::free::<MALLOC, false>(pointer, 0, entry, otherwise);
         return null_mut();
     }
     ensure_started();
@@ -126,9 +119,13 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
 }
 
 unsafe extern "C" fn free(pointer: usize, sp: usize, fp: usize) {
-    let entry = Entry { sp, fp };
-    if pointer != 0 && !heap::try_free::<MALLOC>(pointer, heap::ANY_SIZE, entry) {
-        release(pointer, Family::Malloc, entry);
+    heap::free::<MALLOC, false>(pointer, 0, Entry { sp, fp }, otherwise);
+}
+
+/// Off free's fast path: a null pointer too.
+fn otherwise(pointer: usize, _: usize, entry: Entry) {
+    if pointer != 0 {
+        release(pointer, entry, Family::Malloc);
     }
 }
 
@@ -136,7 +133,7 @@ unsafe extern "C" fn free_sized(pointer: usize, size: usize, sp: usize, fp: usiz
     let entry = Entry { sp, fp };
     if pointer != 0 {
         super::violations::check_sized_free(pointer, size, None, entry);
-        release(pointer, Family::Malloc, entry);
+        release(pointer, entry, Family::Malloc);
     }
 }
 
@@ -150,6 +147,6 @@ unsafe extern "C" fn free_aligned_sized(
     let entry = Entry { sp, fp };
     if pointer != 0 {
         super::violations::check_sized_free(pointer, size, Some(alignment), entry);
-        release(pointer, Family::Malloc, entry);
+        release(pointer, entry, Family::Malloc);
     }
 }

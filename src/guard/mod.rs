@@ -14,5 +14,8 @@ mod poison;
 mod violation;
 
 pub use pattern::{GUARD_BYTES, Pattern};
-pub use poison::{EDGE, Tier, fill, first_difference, first_guard_difference, verify};
+pub use poison::{
+    EDGE, SHORT, Tier, fill, fill_short, first_difference, first_guard_difference, verify,
+    verify_short,
+};
 pub use violation::{Violation, ViolationKind};

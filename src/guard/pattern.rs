@@ -1,13 +1,16 @@
 //! The pattern: one 64-bit word a slot that names the slot.
 //!
 //! ```text
-//!   byte 7   byte 6   byte 5 .. 2                 byte 1     byte 0
-//!  | 0x9D   | 0xC7   | 4 × (0x80 | 6 bits)       | 0x80|6   | 0x80|6 |
-//!                      granule index, 24 bits      start / 16 in granule, 12 bits
+//!   byte 7   byte 6   byte 5   byte 4   byte 3   byte 2   byte 1   byte 0
+//!  | 0x9D   | 0xC7   | 0x80|6 | 0x80|6 | 0x80|6 | 0x80|6 | 0x80|6 | 0x80|6 |
+//!                      granule, bits     start,   granule, bits     start,
+//!                      23..18   17..12   11..6    11..6    5..0     5..0
 //! ```
 //!
 //! * Not canonical, whichever page-table depth: following a pointer read from
 //!   free memory faults at once on x86_64 (Intel SDM vol. 1, 3.3.7.1).
+//! * *start* is in units of 16 bytes from the granule's: doubled by
+//!   a shift and masked, its two halves are where they belong.
 //! * No byte is zero: a string that runs one byte over, which writes a zero,
 //!   changes the guard.
 //! * It decodes to the slot, so the fault handler can name the block.
@@ -33,8 +36,8 @@ impl Pattern {
     pub const fn of_granule(index: u32) -> u64 {
         let i = index as u64;
         TAG | TOP_BITS
-            | (i & 0x3f) << 16
-            | (i >> 6 & 0x3f) << 24
+            | (i & 0x3f) << 8
+            | (i >> 6 & 0x3f) << 16
             | (i >> 12 & 0x3f) << 32
             | (i >> 18 & 0x3f) << 40
     }
@@ -43,8 +46,8 @@ impl Pattern {
     /// granule whose part is `granule`.
     #[inline(always)]
     pub const fn of_slot(granule: u64, offset: usize) -> Pattern {
-        let unit = offset >> 4;
-        Pattern(granule | (unit as u64 & 0x3f) | (unit as u64 & 0xfc0) << 2)
+        let unit = (offset as u64 & 0xffff) >> 4;
+        Pattern(granule | ((unit | unit << 18) & 0x3f00_003f))
     }
 
     /// The word of the slot that starts `offset` bytes into the window.
@@ -57,9 +60,9 @@ impl Pattern {
         if word & (0xffff << 48 | TOP_BITS) != TAG | TOP_BITS || word & 0x4040_4040_4040 != 0 {
             return None;
         }
-        let unit = word & 0x3f | (word >> 8 & 0x3f) << 6;
-        let granule = word >> 16 & 0x3f
-            | (word >> 24 & 0x3f) << 6
+        let unit = word & 0x3f | (word >> 24 & 0x3f) << 6;
+        let granule = word >> 8 & 0x3f
+            | (word >> 16 & 0x3f) << 6
             | (word >> 32 & 0x3f) << 12
             | (word >> 40 & 0x3f) << 18;
         let offset = granule as usize * GRANULE + unit as usize * 16;

@@ -103,24 +103,58 @@ mod vector {
 
 use vector::{broadcast, difference, is_zero, or, store};
 
-/// Fills the slot at `start` with its word, as far as `tier` covers it.
+/// Slots up to this size are short: done in line.
+pub const SHORT: usize = 128;
+
+/// Fills a short slot with its word.
 ///
 /// # Safety
-/// `bytes` (a multiple of 16, at least 32) bytes at `start` (a multiple of 16)
-/// are writable and hold nothing that is needed.
+/// As [`fill`]; `bytes` is at most [`SHORT`].
 #[inline(always)]
-pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
+pub unsafe fn fill_short(start: usize, bytes: usize, pattern: Pattern) {
     let value = broadcast(pattern.0);
     let at = start as *mut u8;
     // SAFETY: every store below lies within `bytes` of `start`.
     unsafe {
         if bytes <= 64 {
-            store(at, value);
-            store(at.add(16), value);
-            store(at.add(bytes - 32), value);
-            store(at.add(bytes - 16), value);
-        } else if bytes <= 128 {
+            fill_pairs::<1>(at, bytes, value);
+        } else {
             fill_pairs::<2>(at, bytes, value);
+        }
+    }
+}
+
+/// Whether a short slot still holds its word.
+///
+/// # Safety
+/// As [`verify`]; `bytes` is at most [`SHORT`].
+#[inline(always)]
+pub unsafe fn verify_short(start: usize, bytes: usize, pattern: Pattern) -> bool {
+    let want = broadcast(pattern.0);
+    let at = start as *const u8;
+    // SAFETY: every load below lies within `bytes` of `start`.
+    unsafe {
+        if bytes <= 64 {
+            is_zero(differ_pairs::<1>(at, bytes, want))
+        } else {
+            is_zero(differ_pairs::<2>(at, bytes, want))
+        }
+    }
+}
+
+/// Fills the slot at `start` with its word, as far as `tier` covers it.
+///
+/// # Safety
+/// `bytes` (a multiple of 16, at least 32) bytes at `start` (a multiple of 16)
+/// are writable and hold nothing that is needed.
+#[inline]
+pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
+    let value = broadcast(pattern.0);
+    let at = start as *mut u8;
+    // SAFETY: every store below lies within `bytes` of `start`.
+    unsafe {
+        if bytes <= SHORT {
+            fill_short(start, bytes, pattern);
         } else if bytes <= 256 {
             fill_pairs::<4>(at, bytes, value);
         } else if tier == Tier::Whole {
@@ -174,18 +208,14 @@ unsafe fn fill_run(at: *mut u8, bytes: usize, value: vector::Vector) {
 /// # Safety
 /// `bytes` (a multiple of 16, at least 32) bytes at `start` (a multiple of 16)
 /// are readable.
-#[inline(always)]
+#[inline]
 pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -> bool {
     let want = broadcast(pattern.0);
     let at = start as *const u8;
     // SAFETY: every load below lies within `bytes` of `start`.
     unsafe {
-        if bytes <= 64 {
-            let a = or(difference(at, want), difference(at.add(16), want));
-            let b = or(difference(at.add(bytes - 32), want), difference(at.add(bytes - 16), want));
-            is_zero(or(a, b))
-        } else if bytes <= 128 {
-            is_zero(differ_pairs::<2>(at, bytes, want))
+        if bytes <= SHORT {
+            verify_short(start, bytes, pattern)
         } else if bytes <= 256 {
             is_zero(differ_pairs::<4>(at, bytes, want))
         } else if tier == Tier::Whole {

@@ -1,10 +1,10 @@
 //! Allocation: the fast path, and the general one behind it.
 
-use super::central::{self, Entered};
+use super::pool::{self, Entered};
 use super::settings::{FILL_BYTE, GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
 use super::{check, crime, guard_page, judge, pressure, refill, span};
-use crate::guard::{self, Pattern, Tier};
+use crate::guard::{self, Pattern, SHORT, Tier};
 use crate::ledger::Record;
 use crate::memory::{NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
@@ -26,72 +26,118 @@ pub struct Request {
     pub zeroed: bool,
 }
 
-/// The fast path: `size` bytes aligned to 16 for the family with number
-/// `FAMILY`; null when it takes [`general`] to do it, or to fail.
+/// Allocates `size` bytes aligned to 16 for the family with number `FAMILY` on
+/// the fast path; where that cannot be, what `otherwise` gives, which is to
+/// call [`general`].
+///
+/// The parts of it are functions of their own that end in a jump to the next,
+/// so that the usual way saves only the registers that it needs itself.
 #[inline(always)]
-pub fn try_allocate<const FAMILY: u8>(size: usize, entry: Entry) -> *mut u8 {
+pub fn allocate<const FAMILY: u8>(
+    size: usize,
+    entry: Entry,
+    otherwise: impl FnOnce(usize, Entry) -> *mut u8,
+) -> *mut u8 {
     let heap = current();
-    if size <= SizeClass::SMALL_LIMIT && !heap.is_null() {
-        // SAFETY: the thread's heap, alive while the thread is; the gate says
-        // that nobody is inside it.
-        unsafe {
-            let gate = (*heap).gate();
-            if gate == 0 {
-                (*heap).enter();
-                let start = take_small::<true>(&mut *heap, size, FAMILY, entry);
-                (*heap).leave();
-                return start as *mut u8;
-            }
-            if gate == GATE_UNPOISONED {
-                (*heap).enter();
-                let start = take_small::<false>(&mut *heap, size, FAMILY, entry);
-                (*heap).leave();
-                return start as *mut u8;
-            }
+    if size > SizeClass::SMALL_LIMIT || heap.is_null() {
+        return otherwise(size, entry);
+    }
+    // SAFETY: the thread's heap, alive while the thread is; the gate says
+    // that nobody is inside it.
+    unsafe {
+        match (*heap).gate() {
+            0 => take_small::<FAMILY, true, _>(size, entry, heap, otherwise),
+            GATE_UNPOISONED => take_small::<FAMILY, false, _>(size, entry, heap, otherwise),
+            _ => otherwise(size, entry),
         }
     }
-    null_mut()
 }
 
-/// A slot for `size` bytes from the current slab; 0 when it has none or when
-/// its pattern was disturbed.
+/// Goes into `heap` and takes a slot of the current slab.
 ///
 /// # Safety
-/// The calling thread is inside `heap`.
-#[inline(always)]
-unsafe fn take_small<const POISONED: bool>(
-    heap: &mut ThreadHeap,
+/// `heap` is the calling thread's, and nobody is inside; `size` is small.
+#[inline(never)]
+unsafe fn take_small<const FAMILY: u8, const POISONED: bool, Otherwise>(
     size: usize,
-    family: u8,
     entry: Entry,
-) -> usize {
-    let class = SizeClass::small(size);
-    let slab = heap.bins[class.0 as usize];
-    // SAFETY: a bin's slab is this heap's (or the empty one): its first line
-    // and its records are this thread's to change.
+    heap: *mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    // SAFETY: the caller's promise; a bin's slab is this heap's (or the empty
+    // one): its first line and its records are this thread's to change.
     unsafe {
-        let index = (*slab).free;
-        if index == NO_SLOT {
-            return 0;
+        let heap = &mut *heap;
+        heap.enter();
+        let slab = heap.bins[SizeClass::small(size).0 as usize];
+        let index = (*slab).free as usize;
+        if index == usize::from(NO_SLOT) {
+            return take_after_refill::<FAMILY, POISONED, _>(size, entry, heap, otherwise);
         }
-        // First, because it is a call: what follows stays in registers.
-        let stack = heap.capture(entry);
         let slot = (*slab).slot as usize;
-        let start = (*slab).first + index as usize * slot;
+        let start = (*slab).first + index * slot;
         let pattern = Pattern::of_slot((*slab).pattern, start);
+        let is_whole = match slot <= SHORT {
+            _ if !POISONED => true,
+            true => guard::verify_short(start, slot, pattern),
+            false => verify_long(start, slot, pattern),
+        };
+        if !is_whole {
+            heap.leave();
+            return otherwise(size, entry);
+        }
         if !POISONED {
             arm(start + size, start + slot, pattern);
-        } else if !guard::verify(start, slot, pattern, Tier::Whole) {
-            return 0;
         }
-        let record = (*slab).records.add(index as usize);
+        let stack = heap.capture(entry);
+        let record = (*slab).records.add(index);
         (*slab).free = Record((*record).load(Relaxed)).next();
         let base = heap.live_base.load(Relaxed);
-        let live = Record::complete(base, Family::from_bits(family), slot - size, stack);
+        let live = Record::complete(base, Family::from_bits(FAMILY), slot - size, stack);
         (*record).store(live.0, Release);
         heap.count_in(size);
-        start
+        heap.leave();
+        start as *mut u8
     }
+}
+
+/// The current slab is used up: takes a slot of the next one that has room.
+///
+/// # Safety
+/// As [`take_small`], but the thread is inside the heap.
+#[cold]
+#[inline(never)]
+unsafe fn take_after_refill<const FAMILY: u8, const POISONED: bool, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: &mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    heap.finder = heap.capture(entry);
+    let is_filled =
+        !guard_page::is_due(heap) && refill::refill_from_own(heap, SizeClass::small(size));
+    heap.leave();
+    if !is_filled {
+        return otherwise(size, entry);
+    }
+    // SAFETY: the caller's promise, and the thread has left the heap.
+    unsafe { take_small::<FAMILY, POISONED, _>(size, entry, heap, otherwise) }
+}
+
+/// Whether a small slot that is not short holds its pattern.
+///
+/// # Safety
+/// The slot is free and the caller's.
+#[inline(never)]
+unsafe fn verify_long(start: usize, slot: usize, pattern: Pattern) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { guard::verify(start, slot, pattern, Tier::Whole) }
 }
 
 /// Allocates in every other case.
@@ -101,7 +147,7 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
     if request.size > MAX_REQUEST - request.alignment.max(1 << 20) {
         return null_mut();
     }
-    let Some(mut entered) = central::enter() else {
+    let Some(mut entered) = pool::enter() else {
         pressure::without_heap(request.size);
         return null_mut();
     };
@@ -113,12 +159,12 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
         if pressure::refuses(request.size, stack) {
             return null_mut();
         }
-        let Some(again) = central::enter() else { return null_mut() };
+        let Some(again) = pool::enter() else { return null_mut() };
         entered = again;
     }
     let start = place_as_told(&mut entered, request, stack);
     drop(entered);
-    let again = || central::enter().map_or(0, |mut heap| place_as_told(&mut heap, request, stack));
+    let again = || pool::enter().map_or(0, |mut heap| place_as_told(&mut heap, request, stack));
     pressure::settle(start, request.size, stack, again) as *mut u8
 }
 
@@ -248,7 +294,7 @@ pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
 /// Opens (or closes) a scope in which blocks of the calling thread are born
 /// ignored by leak checks. Scopes nest; closing without one open does nothing.
 pub fn ignore_scope(open: bool) {
-    let Some(mut heap) = central::enter() else { return };
+    let Some(mut heap) = pool::enter() else { return };
     heap.ignore_depth = match open {
         true => heap.ignore_depth.saturating_add(1),
         false => heap.ignore_depth.saturating_sub(1),

@@ -5,8 +5,9 @@
 //! there the second time.
 
 use super::allocate::tier_of;
-use super::central::{CENTRAL, Entered};
+use super::central::CENTRAL;
 use super::judge::{self, Block, Found};
+use super::pool::Entered;
 use super::settings::{self, Watcher, mode};
 use super::{crime, span};
 use crate::guard::{self, Pattern};

@@ -5,7 +5,7 @@
 //! The failures are the platform's ([`crate::platform::sim`]) and strike the
 //! whole process, so the test runs in a process of its own.
 
-use super::{Request, allocate_general, free_general, memory, resize, trim, try_allocate};
+use super::{Request, allocate_general, free_general, memory, resize, trim};
 use crate::platform::sim;
 use crate::trace::Entry;
 use crate::units::{Family, MIB};
@@ -34,10 +34,11 @@ impl Block {
     fn new(size: usize, alignment: usize, zeroed: bool, fill: u8) -> Option<Block> {
         let request = Request { size, alignment, family: Family::Malloc, zeroed };
         let start = match alignment {
-            16 if !zeroed => match try_allocate::<{ Family::Malloc as u8 }>(size, entry()) {
-                start if start.is_null() => allocate_general(&request, entry()),
-                start => start,
-            },
+            16 if !zeroed => {
+                super::allocate::<{ Family::Malloc as u8 }>(size, entry(), |_, entry| {
+                    allocate_general(&request, entry)
+                })
+            }
             _ => allocate_general(&request, entry()),
         };
         if start.is_null() {

@@ -20,9 +20,11 @@
 //! before it is given back.
 
 use super::allocate::{Request, arm};
-use super::central::{self, Entered};
+use super::central;
 use super::judge::{self, Block};
+use super::pool::Entered;
 use super::settings;
+use super::thread_heap::ThreadHeap;
 use crate::guard::Pattern;
 use crate::ledger::Record;
 use crate::memory::{GRANULE, Granule, Kind, Window};
@@ -54,16 +56,16 @@ pub fn set_guard_sample(rate: u64) {
 
 /// Whether the allocation under way is one that gets guard pages.
 pub(super) fn is_chosen(heap: &mut Entered) -> bool {
-    let rate = RATE.load(Relaxed);
-    if rate == 0 {
+    if !is_due(heap) {
         return false;
     }
-    let made = heap.allocations.load(Relaxed);
-    if made < heap.next_guarded {
-        return false;
-    }
-    heap.next_guarded = made + rate;
+    heap.next_guarded = heap.allocations.load(Relaxed) + RATE.load(Relaxed);
     true
+}
+
+/// Whether the next allocation that [`is_chosen`] sees will be chosen.
+pub(super) fn is_due(heap: &ThreadHeap) -> bool {
+    RATE.load(Relaxed) != 0 && heap.allocations.load(Relaxed) >= heap.next_guarded
 }
 
 /// First address behind the data pages of a block.

@@ -39,11 +39,16 @@ impl Block {
             State::Held if self.is_span() => {
                 // SAFETY: as in `is_span`; the field is an atomic.
                 let stack = unsafe { (*self.granule).freed_by.load(Relaxed) };
-                (StackId(stack), super::free::freed_by(self.start).1)
+                (StackId(stack), self.who_held_back().1)
             }
-            State::Held => super::free::freed_by(self.start),
+            State::Held => self.who_held_back(),
             _ => (StackId::UNKNOWN, ThreadNumber(0)),
         }
+    }
+
+    fn who_held_back(&self) -> (StackId, ThreadNumber) {
+        // SAFETY: as in `is_span`.
+        super::quarantine::freed_by(unsafe { (*self.granule).head }, self.index)
     }
 
     /// The block right below (`true`: right above) in memory, live or not.

@@ -21,13 +21,17 @@ mod census;
 mod central;
 mod check;
 mod crime;
+mod epoch;
 #[cfg(test)]
 mod failure_tests;
+mod fork;
 mod free;
 mod guard_page;
 mod judge;
 mod outside;
+mod pool;
 mod pressure;
+mod quarantine;
 mod refill;
 mod resize;
 mod settings;
@@ -35,20 +39,20 @@ mod span;
 mod thread_heap;
 
 pub use allocate::ignore_scope;
-pub use allocate::{Request, general as allocate_general, try_allocate};
+pub use allocate::{Request, allocate, general as allocate_general};
 pub use census::for_each_live;
-pub use central::{
-    Memory, ThreadInfo, after_fork_in_child, after_fork_in_parent, before_fork, capture,
-    capture_interrupted, for_each_thread, limit as memory_limit, mark, memory, set_limit, trim,
-    used,
-};
+pub use central::{Memory, limit as memory_limit, memory, set_limit, trim, used};
 pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
-pub use free::{ANY_SIZE, general as free_general, ring_entry, try_free, try_size_of};
+pub use epoch::mark;
+pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork};
+pub use free::{free, general as free_general, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use outside::OUTSIDE;
+pub use pool::{ThreadInfo, capture, capture_interrupted, for_each_thread};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
+pub use quarantine::Held;
 pub use resize::{resize, usable_size};
 pub use settings::{FILL_BYTE, Poisoning, Settings, configure, settings, watch_operators};
 pub use span::{Tombstone, tombstone};

@@ -14,9 +14,9 @@
 //! Invariant: hooks are called with no lock held and outside of every heap,
 //! so they may allocate; the fast paths never come here.
 
-use super::central::{self, Entered};
+use super::pool::{self, Entered};
 use super::thread_heap::ThreadHeap;
-use super::{free, refill, settings};
+use super::{central, quarantine, refill, settings};
 use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -158,11 +158,11 @@ pub(super) fn without_heap(size: usize) {
 /// ended, and gives their empty slabs back. Other threads shrink theirs when
 /// they next allocate or free.
 pub(super) fn reclaim() {
-    if let Some(mut heap) = central::enter() {
+    if let Some(mut heap) = pool::enter() {
         empty(&mut heap);
     }
-    central::for_each_pooled(|heap| {
-        free::flush(heap);
+    pool::for_each_pooled(|heap| {
+        quarantine::flush(heap);
         refill::release_empty(heap);
     });
 }
@@ -170,7 +170,7 @@ pub(super) fn reclaim() {
 fn empty(heap: &mut Entered) {
     let heap: &mut ThreadHeap = heap;
     heap.finder = StackId::UNKNOWN;
-    free::flush(heap);
+    quarantine::flush(heap);
     refill::release_empty(heap);
 }
 

@@ -2,9 +2,10 @@
 
 use super::allocate::tier_of;
 use super::central::{self, CENTRAL};
-use super::crime;
+use super::quarantine::Held;
 use super::settings::mode;
 use super::thread_heap::{ThreadHeap, no_slab};
+use super::{crime, epoch};
 use crate::guard::{self, Pattern};
 use crate::ledger::Record;
 use crate::memory::{
@@ -22,10 +23,25 @@ use core::ptr::NonNull;
 pub(super) const UNLISTED: u8 = 0;
 /// On its heap's list of slabs with room.
 pub(super) const LISTED: u8 = 1;
+/// The slab that its class takes from.
+pub(super) const CURRENT: u8 = 2;
 
 /// Gives the class a current slab that has a free slot; `false` without memory.
 pub(super) fn refill(heap: &mut ThreadHeap, class: SizeClass) -> bool {
-    central::tick(heap);
+    if refill_from_own(heap, class) {
+        return true;
+    }
+    let Some(slab) = new_slab(heap, class) else { return false };
+    make_current(heap, class.0 as usize, slab);
+    // SAFETY: the slab is this heap's, and nothing is carved yet.
+    unsafe { carve(heap, slab) };
+    true
+}
+
+/// The same with the slabs that the heap has; `false` when none has room.
+#[inline(never)]
+pub(super) fn refill_from_own(heap: &mut ThreadHeap, class: SizeClass) -> bool {
+    epoch::tick(heap);
     let bin = class.0 as usize;
     loop {
         let slab = heap.bins[bin];
@@ -34,7 +50,6 @@ pub(super) fn refill(heap: &mut ThreadHeap, class: SizeClass) -> bool {
         unsafe {
             if (*slab).returned_count > 0 {
                 (*slab).free = (*slab).returned;
-                (*slab).used += u32::from((*slab).returned_count);
                 (*slab).returned = NO_SLOT;
                 (*slab).returned_count = 0;
                 return true;
@@ -52,14 +67,23 @@ pub(super) fn refill(heap: &mut ThreadHeap, class: SizeClass) -> bool {
             let next = Window::granule(first - 1);
             // SAFETY: a listed slab of this heap.
             unsafe { unlist(heap, next) };
-            heap.bins[bin] = next;
+            make_current(heap, bin, next);
             continue;
         }
-        match new_slab(heap, class) {
-            Some(slab) => heap.bins[bin] = slab,
-            None => return false,
-        }
+        return false;
     }
+}
+
+fn make_current(heap: &mut ThreadHeap, bin: usize, slab: *mut Granule) {
+    let old = heap.bins[bin];
+    // SAFETY: slabs of this heap; the empty one is not written.
+    unsafe {
+        if old != no_slab() {
+            (*old).listed = UNLISTED;
+        }
+        (*slab).listed = CURRENT;
+    }
+    heap.bins[bin] = slab;
 }
 
 /// Makes the next few slots of a slab ready: pattern and records.
@@ -89,7 +113,6 @@ unsafe fn carve(heap: &ThreadHeap, slab: *mut Granule) {
         }
         (*slab).free = first as u16;
         (*slab).fresh += count;
-        (*slab).used += count;
     }
 }
 
@@ -109,7 +132,7 @@ pub(super) fn collect_remote(heap: &mut ThreadHeap) -> bool {
                 let record = (*slab).records.add(index as usize - 1);
                 let word = Record((*record).load(Relaxed));
                 let following = word.next();
-                home(heap, slab, index as u16 - 1, word);
+                home(heap, slab, index as u16 - 1, word.with_next(0));
                 index = if following == NO_SLOT { 0 } else { u32::from(following) + 1 };
             }
         }
@@ -121,27 +144,52 @@ pub(super) fn collect_remote(heap: &mut ThreadHeap) -> bool {
 ///
 /// # Safety
 /// `slab` is the first granule of a slab of `heap`; the slot left a
-/// quarantine, and `record` is its record, in state Free.
+/// quarantine, and `record` is its record, in state Free, with next = 0.
 #[inline(always)]
 pub(super) unsafe fn home(heap: &mut ThreadHeap, slab: *mut Granule, index: u16, record: Record) {
     // SAFETY: the owner's fields of its own slab.
     unsafe {
-        let next = record.with_next((*slab).returned);
+        let next = Record(record.0 | u64::from((*slab).returned) << Record::NEXT_SHIFT);
         (*(*slab).records.add(index as usize)).store(next.0, Release);
         (*slab).returned = index;
-        (*slab).returned_count += 1;
-        (*slab).used -= 1;
-        let class = (*slab).class as usize;
-        if heap.bins[class] != slab {
-            if (*slab).listed == UNLISTED {
-                list(heap, slab);
-            }
-            if (*slab).used == 0 && heap.partial[class].0 != heap.partial[class].1 {
-                unlist(heap, slab);
-                release_slab(slab);
-            }
+        let count = (*slab).returned_count + 1;
+        (*slab).returned_count = count;
+        if (*slab).listed == UNLISTED || u32::from(count) == (*slab).fresh {
+            came_home(heap, slab);
         }
     }
+}
+
+/// Lists a slab that has room again; gives an empty one back if it is not its
+/// class's last.
+///
+/// # Safety
+/// As [`home`].
+#[cold]
+#[inline(never)]
+unsafe fn came_home(heap: &mut ThreadHeap, slab: *mut Granule) {
+    // SAFETY: the owner's fields of its own slab.
+    unsafe {
+        if (*slab).listed == UNLISTED {
+            list(heap, slab);
+        }
+        let class = (*slab).class as usize;
+        let is_last = heap.partial[class].0 == heap.partial[class].1;
+        if (*slab).listed == LISTED && is_unused(slab) && !is_last {
+            unlist(heap, slab);
+            release_slab(slab);
+        }
+    }
+}
+
+/// Whether all slots that were ever handed out have come home, seen from the
+/// list of returned ones alone.
+///
+/// # Safety
+/// A slab of the caller's heap.
+unsafe fn is_unused(slab: *mut Granule) -> bool {
+    // SAFETY: the owner's fields of its own slab.
+    unsafe { u32::from((*slab).returned_count) == (*slab).fresh }
 }
 
 /// Appends a slab to its class's list.
@@ -223,6 +271,7 @@ unsafe fn describe(run: &Run, class: SizeClass, records: NonNull<u8>, heap: *con
             slots: class.slots(),
             owner: (heap as usize).into(),
             head: run.start,
+            held: Held::of_slab(run.start, class.slot()),
             kind: Kind::Slab,
             class: class.0,
             run: run.length,
@@ -256,7 +305,7 @@ pub(super) fn before_slot_zero(slab: &Granule) -> Pattern {
 /// Verifies and gives back a slab of which no slot is in use.
 ///
 /// # Safety
-/// The slab's `used` is 0, it is on no list and no bin's current one.
+/// None of the slab's slots is in use, and it is on no list and in no bin.
 pub(super) unsafe fn release_slab(slab: *mut Granule) {
     // SAFETY: all slots are free, and the caller owns the slab.
     unsafe {
@@ -289,7 +338,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
     for class in 0..heap.bins.len() {
         let current = heap.bins[class];
         // SAFETY: this heap's slabs; an empty current slab has only slots on
-        // its own lists, so `used` equals what its free list holds.
+        // its own lists, so these are all it ever handed out.
         unsafe {
             if current != no_slab() {
                 let mut free = 0;
@@ -298,7 +347,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
                     free += 1;
                     index = Record((*(*current).records.add(index as usize)).load(Relaxed)).next();
                 }
-                if (*current).used == free {
+                if (*current).fresh == free + u32::from((*current).returned_count) {
                     heap.bins[class] = no_slab();
                     release_slab(current);
                 }
@@ -307,7 +356,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
             while next != 0 {
                 let slab = Window::granule(next - 1);
                 next = (*slab).next;
-                if (*slab).used == 0 {
+                if is_unused(slab) {
                     unlist(heap, slab);
                     release_slab(slab);
                 }

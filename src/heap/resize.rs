@@ -1,8 +1,8 @@
 //! Changing a block's size: in place where slot or span allow, else by moving.
 
 use super::allocate::{self, Request, arm};
-use super::central::{self, Entered};
 use super::judge::{self, Block};
+use super::pool::{self, Entered};
 use super::settings::mode;
 use super::{crime, free, pressure, span};
 use crate::guard::{GUARD_BYTES, Pattern, Violation, ViolationKind};
@@ -20,7 +20,7 @@ pub fn resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
     if size > MAX_REQUEST - (1 << 20) {
         return null_mut();
     }
-    let Some(mut heap) = central::enter() else {
+    let Some(mut heap) = pool::enter() else {
         pressure::without_heap(size);
         return null_mut();
     };
@@ -55,7 +55,7 @@ enum Refusal {
 const NO_BLOCK: usize = usize::MAX;
 
 fn try_resize(pointer: usize, size: usize, stack: StackId) -> Result<usize, Refusal> {
-    let mut heap = central::enter().ok_or(Refusal::NoMemory)?;
+    let mut heap = pool::enter().ok_or(Refusal::NoMemory)?;
     heap.finder = stack;
     let block = match judge::judge(pointer) {
         Ok(block) => block,
@@ -72,7 +72,7 @@ fn try_resize(pointer: usize, size: usize, stack: StackId) -> Result<usize, Refu
     if !matches!(block.record.family(), Family::Malloc | Family::Aligned) {
         drop(heap);
         tell(ViolationKind::Mismatch, pointer, Some(&block), stack);
-        heap = central::enter().ok_or(Refusal::NoMemory)?;
+        heap = pool::enter().ok_or(Refusal::NoMemory)?;
     }
     crime::check_guards(&block, stack);
     if in_place(&block, size) {
@@ -159,7 +159,7 @@ pub fn usable_size(pointer: usize, entry: Entry) -> Option<usize> {
     match judge::judge(pointer) {
         Ok(block) => {
             if !crime::guards_hold(&block) {
-                crime::check_guards(&block, central::capture(entry));
+                crime::check_guards(&block, pool::capture(entry));
             }
             Some(block.size)
         }
@@ -168,7 +168,7 @@ pub fn usable_size(pointer: usize, entry: Entry) -> Option<usize> {
                 ViolationKind::DoubleFree => ViolationKind::UseAfterFree,
                 other => other,
             };
-            tell(kind, pointer, block.as_ref(), central::capture(entry));
+            tell(kind, pointer, block.as_ref(), pool::capture(entry));
             None
         }
     }

@@ -68,7 +68,7 @@ pub(super) fn watch_for(watcher: Watcher, wanted: bool) {
         true => WATCHERS.fetch_or(bit, Relaxed),
         false => WATCHERS.fetch_and(!bit, Relaxed),
     };
-    super::central::spread_modes();
+    super::pool::spread_modes();
 }
 
 /// From now on every allocation and every free takes the general path, where
@@ -98,7 +98,7 @@ pub fn configure(settings: &Settings) {
     }
     MODES.store(u32::from(modes), Relaxed);
     super::set_limit(settings.limit);
-    super::central::spread_modes();
+    super::pool::spread_modes();
 }
 
 /// The settings in force (the limit is the central heap's).

@@ -9,11 +9,14 @@
 //! first granule; all its granules name it as `head`.
 
 use super::allocate::{Request, arm, tier_of};
-use super::central::{self, CENTRAL, Entered};
+use super::central::{self, CENTRAL};
+use super::epoch::LEAST_QUARANTINE;
 use super::judge::Block;
+use super::pool::Entered;
+use super::quarantine::{self, Held};
 use super::settings::{self, mode};
 use super::thread_heap::ThreadHeap;
-use super::{crime, free, guard_page};
+use super::{crime, guard_page};
 use crate::guard::{self, GUARD_BYTES, Pattern};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Run, Window};
@@ -105,9 +108,10 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
         (*granule).freed_by.store(stack.0, Relaxed);
         (*granule).record.store(block.record.with_state(State::Held).0, Release);
         let bytes = held_bytes(&*granule);
+        let held = Held::span((*granule).head, stack);
         if (*granule).guarded {
             guard_page::protect(granule);
-            free::hold_or_pass(heap, block.start, bytes, stack);
+            quarantine::hold(heap, held, bytes);
             return;
         }
         if bytes > largest_held(heap) {
@@ -120,7 +124,7 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
             let pattern = Pattern::at(block.start - Window::base());
             guard::fill(block.start, covered(&*granule), pattern, tier_of(modes, bytes));
         }
-        free::hold_or_pass(heap, block.start, bytes, stack);
+        quarantine::hold(heap, held, bytes);
     }
 }
 
@@ -128,8 +132,8 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
 /// the least that the whole quarantine has.
 fn largest_held(heap: &ThreadHeap) -> usize {
     match settings::quarantine() {
-        Some(_) => heap.held_limit,
-        None => heap.held_limit.max(central::LEAST_QUARANTINE),
+        Some(_) => heap.quarantine.limit,
+        None => heap.quarantine.limit.max(LEAST_QUARANTINE),
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!   gate | bins: one current slab a class | partial: slabs with room, a list a class
-//!   ring: blocks this thread freed, oldest first        | epoch | counters | trace
-//!     entry = offset / 16 (36 bits) << 28 | stack of the free (23) << 5
+//!   quarantine: blocks this thread freed, oldest first  | epoch | counters | trace
 //! ```
 //!
 //! Invariant: only the owning thread touches it, except `remote_slabs`,
 //! `modes` and the counters, which are atomics; while `busy` is set the owner
 //! is inside, and a signal handler that allocates takes another heap.
 
-use super::{central, settings};
+use super::quarantine::Quarantine;
+use super::{pool, settings};
 use crate::ledger::Record;
 use crate::memory::Granule;
 use crate::platform::linux::tls;
@@ -42,23 +42,14 @@ pub struct ThreadHeap {
     pub(super) live_bytes: AtomicUsize,
     /// Allocations this thread made.
     pub(super) allocations: AtomicU64,
-    /// The quarantine.
-    pub(super) ring: *mut u64,
-    pub(super) ring_mask: usize,
-    pub(super) ring_head: usize,
-    pub(super) ring_tail: usize,
-    /// The ring's head when this thread took the heap over: what lies before
-    /// it was freed by an earlier owner.
-    pub(super) ring_inherited: usize,
+    /// What this thread freed and may not be reused yet.
+    pub(super) quarantine: Quarantine,
     /// The call under way on a slow path: who finds what it comes upon.
     pub(super) finder: StackId,
     /// The allocation, by number, that is the next to get guard pages.
     pub(super) next_guarded: u64,
     /// Operations until the next slice of the heap is checked.
     pub(super) until_check: u64,
-    /// Bytes of slots in the quarantine, and how many there may be.
-    pub(super) held: usize,
-    pub(super) held_limit: usize,
     /// The slab each class takes from.
     pub(super) bins: [*mut Granule; CLASSES],
     /// Slabs with returned slots: index + 1 of first and last, a class.
@@ -66,7 +57,7 @@ pub struct ThreadHeap {
     /// When the current epoch began, in ticks, and its stamp.
     pub(super) epoch_ticks: u64,
     pub(super) epoch_sequence: u64,
-    /// Frees of spans, which do not pass the ring's head.
+    /// What the process's live bytes know of `live_bytes`.
     pub(super) published_live: usize,
     pub(super) number: ThreadNumber,
     pub(super) kernel_id: AtomicU32,
@@ -109,12 +100,12 @@ pub struct Statistics {
 /// Sums what all threads counted. Exact when no other thread allocates.
 pub fn statistics() -> Statistics {
     let mut sum = Statistics::default();
-    central::for_each_heap(|heap| {
+    pool::for_each_heap(|heap| {
         sum.live_bytes = sum.live_bytes.wrapping_add(heap.live_bytes.load(Relaxed));
         sum.allocations += heap.allocations.load(Relaxed);
-        // `held` is the owner's; a torn read is impossible, a stale one harmless.
+        // The number is the owner's; a torn read is impossible, a stale one harmless.
         // SAFETY: an aligned word inside a live heap.
-        sum.held_bytes += unsafe { (&raw const heap.held).read_volatile() };
+        sum.held_bytes += unsafe { (&raw const heap.quarantine.bytes).read_volatile() };
         sum.threads += u32::from(heap.state.load(Relaxed) == 1);
     });
     sum

@@ -44,7 +44,6 @@ const FAMILY_SHIFT: u32 = 3;
 const SLACK_SHIFT: u32 = 6;
 const STAMP_SHIFT: u32 = 19;
 const STACK_SHIFT: u32 = 41;
-const NEXT_SHIFT: u32 = 7;
 const EXCESS_SHIFT: u32 = 3;
 const EXCESS_MAX: usize = 15;
 const FREED_SHIFT: u32 = 18;
@@ -67,6 +66,8 @@ impl Record {
     pub const STATE_AND_FAMILY: u64 = 0x3f;
     /// What turns a live record into a held one, by exclusive or.
     pub const LIVE_TO_HELD: u64 = State::Live as u64 ^ State::Held as u64;
+    /// Where a free record's next slot stands.
+    pub const NEXT_SHIFT: u32 = 7;
     /// Largest slack that fits.
     pub const MAX_SLACK: usize = (1 << 13) - 1;
 
@@ -110,7 +111,21 @@ impl Record {
             (stack.0 as u64) << STACK_SHIFT
                 | (excess as u64) << EXCESS_SHIFT
                 | (freed_by.0 as u64) << FREED_SHIFT
-                | (next as u64) << NEXT_SHIFT
+                | (next as u64) << Record::NEXT_SHIFT
+                | State::Free as u64,
+        )
+    }
+
+    /// The record of this held or live block once it is free, before it is put
+    /// on a list; a slot's slack is at least the guard's bytes.
+    #[inline(always)]
+    pub const fn freed(self, by: StackId) -> Record {
+        let excess = self.slack().wrapping_sub(GUARD_BYTES);
+        let excess = if excess < EXCESS_MAX { excess } else { EXCESS_MAX };
+        Record(
+            self.0 & !((1 << STACK_SHIFT) - 1)
+                | (by.0 as u64) << FREED_SHIFT
+                | (excess as u64) << EXCESS_SHIFT
                 | State::Free as u64,
         )
     }
@@ -180,13 +195,16 @@ impl Record {
     /// The next free slot, or [`NO_SLOT`] (free).
     #[inline(always)]
     pub const fn next(self) -> u16 {
-        (self.0 >> NEXT_SHIFT) as u16 & NO_SLOT
+        (self.0 >> Record::NEXT_SHIFT) as u16 & NO_SLOT
     }
 
     /// The same free record with another successor.
     #[inline(always)]
     pub const fn with_next(self, next: u16) -> Record {
-        Record(self.0 & !((NO_SLOT as u64) << NEXT_SHIFT) | (next as u64) << NEXT_SHIFT)
+        Record(
+            self.0 & !((NO_SLOT as u64) << Record::NEXT_SHIFT)
+                | (next as u64) << Record::NEXT_SHIFT,
+        )
     }
 }
 
@@ -214,6 +232,10 @@ mod tests {
             prop_assert_eq!(record.state(), State::Live);
             prop_assert_eq!(Record(record.0 ^ Record::LIVE_TO_HELD).state(), State::Held);
             prop_assert!(record.with_state(State::Ignored).is_live());
+            if slack >= GUARD_BYTES {
+                let freed = Record::free(StackId(stack), StackId(7), slack, 0);
+                prop_assert_eq!(record.freed(StackId(7)), freed);
+            }
         }
 
         #[test]

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  line 0   first 8 | records 8 | pattern 8 | inverse 4 | rotation 4 | slot 4 |
-//!           slots 4 | owner 8 | head 4 | free 2 | kind 1 | class 1 | (pad 4)
-//!  line 1   remote_next 4 | remote 4 | returned 2 … | used 4 | fresh 4 | links 8 | run 4 |
+//!           slots 4 | owner 8 | head 4 | free 2 | kind 1 | class 1 | held 8
+//!  line 1   remote_next 4 | remote 4 | returned 4 | fresh 4 | links 8 | run 4 | …
 //!           size 8 | record 8 | …
 //! ```
 //!
@@ -62,19 +62,19 @@ pub struct Granule {
     pub kind: Kind,
     /// Size class of the slab.
     pub class: u8,
-    /// Line 1 begins here: other threads write `remote`.
-    pub line_two: u64,
+    /// What an entry of the quarantine has for every slot of the slab.
+    pub held: u64,
 
+    // Line 1, apart because other threads write `remote`.
     /// The next slab on the owner's stack of slabs with remote slots: index + 1.
     pub remote_next: u32,
     /// Slots that other threads returned: index + 1 of the first, 0 = none.
     pub remote: AtomicU32,
     /// Slots that the owner returned since it last took the list.
     pub returned: u16,
-    /// How many there are in `returned`.
+    /// How many there are in `returned`. All but these, and what is still on
+    /// the list of `free`, is in use.
     pub returned_count: u16,
-    /// Slots taken from the lists and not returned yet.
-    pub used: u32,
     /// First slot that was never handed out.
     pub fresh: u32,
     /// Neighbours in the list this slab or free run is on: index + 1, 0 = none.
@@ -134,12 +134,11 @@ impl Granule {
         free: NO_SLOT,
         kind: Kind::Free,
         class: 0,
-        line_two: 0,
+        held: 0,
         remote_next: 0,
         remote: AtomicU32::new(0),
         returned: NO_SLOT,
         returned_count: 0,
-        used: 0,
         fresh: 0,
         next: 0,
         previous: 0,

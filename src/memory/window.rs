@@ -74,6 +74,12 @@ impl Window {
         (Window::base() - TABLE_BYTES + (offset >> 16) * size_of::<Granule>()) as *mut Granule
     }
 
+    /// The granule with this index, for who has read the base already.
+    #[inline(always)]
+    pub fn granule_from(base: usize, index: usize) -> *mut Granule {
+        (base - TABLE_BYTES + index * size_of::<Granule>()) as *mut Granule
+    }
+
     /// The granule with this index.
     #[inline(always)]
     pub fn granule(index: u32) -> *mut Granule {

@@ -3,7 +3,7 @@
 
 use super::memory::{Memory, ReadError, half_at, word_at};
 use super::root::LedgerRoot;
-use heapwarden::heap::ring_entry;
+use heapwarden::heap::Held;
 
 /// Most thread heaps, and most places of a ring, that are believed.
 const MOST_HEAPS: usize = 1 << 20;
@@ -26,7 +26,8 @@ pub struct ThreadHeap {
     is_fallback: bool,
     ring: u64,
     ring_mask: u64,
-    ring_head: u64,
+    ring_next: u64,
+    ring_lap: u64,
     ring_tail: u64,
     ring_inherited: u64,
 }
@@ -72,7 +73,8 @@ impl Threads {
                 is_fallback: byte(fields.is_fallback) != 0,
                 ring: word(fields.ring),
                 ring_mask: word(fields.ring_mask),
-                ring_head: word(fields.ring_head),
+                ring_next: word(fields.ring_next),
+                ring_lap: word(fields.ring_lap),
                 ring_tail: word(fields.ring_tail),
                 ring_inherited: word(fields.ring_inherited),
             });
@@ -102,9 +104,10 @@ impl Threads {
         self.heaps.iter().find(is_it).map_or(0, |heap| heap.kernel_id)
     }
 
-    /// Stack and thread (0 = unknown) of the free that put the block at `start`
-    /// into a quarantine.
-    pub fn freed_by(&self, memory: &dyn Memory, base: u64, start: u64) -> Option<(u32, u32)> {
+    /// Stack and thread (0 = unknown) of the free that put a block into a
+    /// quarantine: slot `index` of the slab that begins with granule `head`, or
+    /// with 0 the span that does.
+    pub fn freed_by(&self, memory: &dyn Memory, head: u32, index: u32) -> Option<(u32, u32)> {
         let mut found = None;
         for heap in &self.heaps {
             let places = heap.ring_mask.saturating_add(1);
@@ -112,11 +115,13 @@ impl Threads {
                 continue;
             }
             let Ok(ring) = memory.words(heap.ring, places as usize) else { continue };
-            let end = heap.ring_head.min(heap.ring_tail.saturating_add(places));
+            let next = heap.ring_next.wrapping_sub(heap.ring) / 8;
+            let end = heap.ring_lap.saturating_add(next);
+            let end = end.min(heap.ring_tail.saturating_add(places));
             for number in heap.ring_tail..end {
                 let entry = ring[(number & heap.ring_mask) as usize];
-                let (offset, stack) = ring_entry(entry);
-                if base + offset as u64 == start {
+                let (granule, slot, stack) = Held::of_word(entry).parts();
+                if (granule, slot) == (head, index) {
                     let is_own = number >= heap.ring_inherited && !heap.is_fallback;
                     found = Some((stack.0, if is_own { heap.number } else { 0 }));
                 }

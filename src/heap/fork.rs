@@ -1,0 +1,66 @@
+//! fork: every lock of the heap is held across it, so that the child finds the
+//! shared parts whole.
+
+use super::central::CENTRAL;
+use super::pool::{ABANDONED, THREADS, UNUSED, heaps};
+use super::thread_heap::current;
+use crate::platform::linux::process;
+use crate::platform::{Host, Platform};
+use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::{ledger, memory};
+
+/// The signals that were blocked before the fork under way.
+static FORK_SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+/// Before fork: takes every lock, in order, so that the child finds the
+/// shared parts whole.
+pub fn before_fork() {
+    let signals = process::block_signals();
+    THREADS.acquire();
+    FORK_SIGNALS.store(signals, Relaxed);
+    CENTRAL.acquire();
+    ledger::before_fork();
+    memory::before_fork();
+}
+
+/// After fork in the parent: frees the locks.
+///
+/// # Safety
+/// This thread called [`before_fork`].
+pub unsafe fn after_fork_in_parent() {
+    // SAFETY: the caller's promise.
+    unsafe {
+        memory::after_fork();
+        ledger::after_fork();
+        CENTRAL.release();
+        let signals = FORK_SIGNALS.load(Relaxed);
+        THREADS.release();
+        process::restore_signals(signals);
+    }
+}
+
+/// After fork in the child: frees the locks; heaps of threads that are gone
+/// go to the pool, unless their thread was inside at that moment.
+///
+/// # Safety
+/// This thread's copy in the parent called [`before_fork`].
+pub unsafe fn after_fork_in_child() {
+    // SAFETY: the caller's promise; this is the child's only thread.
+    unsafe { after_fork_in_parent() };
+    crate::trace::after_fork_in_child();
+    let own = current();
+    for heap in heaps() {
+        if core::ptr::eq(heap, own) {
+            heap.kernel_id.store(Host::thread_id(), Relaxed);
+            continue;
+        }
+        let whole = heap.busy.load(Relaxed) == 0;
+        let gone = if whole { UNUSED } else { ABANDONED };
+        if heap.is_fallback {
+            // A fallback heap whose user is gone stays taken for ever; one
+            // that the forking thread itself is inside is given back by it.
+            continue;
+        }
+        heap.state.store(gone, Relaxed);
+    }
+}
