@@ -191,7 +191,6 @@ fn answer(
         names,
         epochs: &epochs,
         threads: &threads,
-        base: root.base,
         now_ms: now_ms.unwrap_or(epochs.newest_ms),
     };
     let answer = block::describe(memory, root, &heap, &mut ledger, address);
@@ -283,7 +282,6 @@ fn check_image(
         names,
         epochs: &epochs,
         threads: &threads,
-        base: root.base,
         now_ms: image.now_ms.unwrap_or(epochs.newest_ms),
     };
     let damages = guards::check(&heap, image, modes);

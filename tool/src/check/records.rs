@@ -4,6 +4,7 @@ use super::guards::{Crime, Damage};
 use super::lost::{Lost, NONE};
 use super::mark::{Mark, Marker};
 use crate::ledger::epochs::{Epoch, Epochs};
+use crate::ledger::heap::Place;
 use crate::ledger::memory::Memory;
 use crate::ledger::threads::Threads;
 use crate::ledger::{Block, Heap, Image, Names, Stacks};
@@ -25,8 +26,6 @@ pub struct Ledger<'a> {
     pub epochs: &'a Epochs,
     /// Threads.
     pub threads: &'a Threads,
-    /// First address of the window.
-    pub base: u64,
     /// Now, in milliseconds of the monotonic clock.
     pub now_ms: u64,
 }
@@ -70,13 +69,15 @@ impl Ledger<'_> {
         let (stack, thread) = match (block.record.state(), block.place) {
             (State::Free, _) => (block.record.freed_by().0, 0),
             (State::Held, place) => {
-                let found = self.threads.freed_by(self.memory, self.base, block.start);
+                let (head, index) = match place {
+                    Place::Slot(slab, slot) => (heap.slabs[slab as usize].head, slot),
+                    Place::Span(span) => (heap.spans[span as usize].head, 0),
+                };
+                let found = self.threads.freed_by(self.memory, head, index);
                 let (stack, thread) = found.unwrap_or((0, 0));
                 match place {
-                    crate::ledger::heap::Place::Span(span) => {
-                        (heap.spans[span as usize].freed_by, thread)
-                    }
-                    _ => (stack, thread),
+                    Place::Span(span) => (heap.spans[span as usize].freed_by, thread),
+                    Place::Slot(..) => (stack, thread),
                 }
             }
             _ => return None,
