@@ -17,6 +17,8 @@
 //! | [`machine`](Machine) | does actions in this process, on any [`Allocator`] |
 //! | [`allocators`](RustAllocator) | a `GlobalAlloc`, or a malloc given as functions |
 //! | [`run`](run) | runs a program, or several at the same time on one allocator |
+//! | `script` | a program as numbers, and as [C that reproduces it](c_program) |
+//! | [`outside`](Outside) | the same under any preloaded library; `report` reads its JSON |
 //! | [`strategy`](programs) | proptest strategies that shrink to short programs |
 //!
 //! Invariant: the model never sees an address, and reads nothing of the heap it
@@ -42,8 +44,11 @@ mod leaks;
 mod machine;
 mod model;
 mod operation;
+mod outside;
+mod report;
 mod rules;
 mod run;
+mod script;
 mod strategy;
 mod tally;
 mod verdict;
@@ -57,8 +62,10 @@ pub use operation::{
     Damage, Foreign, Found, Function, LINKS, Operation, PLACES, Program, Release, SITES, Step,
     THREADS,
 };
+pub use outside::Outside;
 pub use rules::Rules;
 pub use run::{run, stress};
+pub use script::c_program;
 pub use strategy::programs;
 pub use tally::{Tally, cases, told};
 pub use verdict::{Crime, Facts, Seen, SeenBlock, Verdict};

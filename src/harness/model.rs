@@ -419,7 +419,10 @@ impl Model {
                 rules.strict_aligned_alloc || !matches!(function, Function::AlignedAlloc { .. });
             let errno = if function.is_aligned_well() { ENOMEM } else { EINVAL };
             if rules.refusals && !throws && strict {
-                self.act(command, Outcome::Refused(self.errno(errno)));
+                // C++ says nothing of errno.
+                let is_new = matches!(function, Function::New { .. });
+                let errno = self.errno(errno).filter(|_| !is_new);
+                self.act(command, Outcome::Refused(errno));
             }
             return;
         }

@@ -135,8 +135,10 @@ fn settle_slowly(
         }
         return start;
     }
-    IS_SHORT.store(true, Relaxed);
+    // A request for more than all there is says nothing about memory: the
+    // quarantine could not meet it, and stays.
     if size <= central::used() {
+        IS_SHORT.store(true, Relaxed);
         reclaim();
         start = again();
     }

@@ -219,7 +219,9 @@ pub(super) fn resize_in_place(block: &Block, size: usize) -> bool {
     unsafe {
         let run_start = Window::address_of((*granule).head);
         let front = block.start - run_start;
-        let needed = (front + size + GUARD_BYTES).div_ceil(GRANULE) as u32;
+        let Ok(needed) = u32::try_from((front + size + GUARD_BYTES).div_ceil(GRANULE)) else {
+            return false;
+        };
         let length = (*granule).run;
         if needed < length {
             let mut central = CENTRAL.lock();
