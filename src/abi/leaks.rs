@@ -8,10 +8,14 @@ use crate::leak::{
     self, Caller, HeapAccess, HeldBy, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks,
     Obstacle, Outcome, RootKind, RootKinds, annotations,
 };
+use crate::ledger::Orphan;
 use crate::memory;
-use crate::report::{self, BlockRef, Cost, Count, Dropped, Evidence, FirstBlock, HiddenLeak, Leak};
+use crate::report::{
+    self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, HiddenLeak, Leak,
+    LostBecause,
+};
 use crate::trace::{self, Entry};
-use crate::units::{LeakKind, LeakKinds, Text, ThreadNumber};
+use crate::units::{LeakKind, LeakKinds, StackId, Text, ThreadNumber};
 use core::fmt::Write;
 
 /// What a check means for the exit code.
@@ -35,6 +39,9 @@ impl HeapAccess for Access {
     fn unlock(&self) {
         // SAFETY: the scan pairs this with `lock`, in one thread.
         unsafe { heap::after_fork_in_parent() };
+    }
+    fn orphans(&self, visit: &mut dyn FnMut(&Orphan)) {
+        heap::for_each_orphan(visit);
     }
     fn threads(&self, visit: &mut dyn FnMut(u32)) {
         heap::for_each_thread(|thread| {
@@ -161,7 +168,7 @@ pub(super) fn lost_and_hidden_bytes() -> Option<(u64, u64)> {
 
 fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     let counted = OPTIONS_BUFFER.get().errors_for_leak_kinds;
-    REPORTER.prepare(&mut leaks.iter().map(|group| group.stack));
+    REPORTER.prepare(&mut leaks.iter().flat_map(stacks));
     let mut totals = report::Summary {
         reachable: Count { blocks: summary.reachable.blocks, bytes: summary.reachable.bytes },
         errors: super::violations::count(),
@@ -213,6 +220,14 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     }
     REPORTER.summary(&totals);
     if found { Verdict::Leaks } else { Verdict::Clean }
+}
+
+/// All call stacks that a group's record shows.
+fn stacks(group: &LeakGroup) -> impl Iterator<Item = StackId> {
+    let parent = group.parent.map(|parent| parent.stack);
+    let cause = group.lost_because.map(|because| because.holder);
+    let cause = cause.into_iter().flat_map(|holder| [holder.stack, holder.freed]);
+    [group.stack].into_iter().chain(parent).chain(cause)
 }
 
 fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome {
@@ -282,7 +297,22 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak {
             stack: parent.stack,
         }),
         holds: Count { blocks: group.holds.blocks, bytes: group.holds.bytes },
-        lost_because: None,
+        lost_because: group.lost_because.map(|because| {
+            let leak::LostBecause { holder, thread, blocks } = because;
+            LostBecause::HolderFreed {
+                holder: BlockRef {
+                    address: holder.address,
+                    size: holder.size,
+                    stack: holder.stack,
+                },
+                freed: Event {
+                    stack: holder.freed,
+                    thread: super::violations::thread(thread),
+                    sequence: 0,
+                },
+                blocks,
+            }
+        }),
     }
 }
 

@@ -98,6 +98,7 @@ fn start() {
         limit: options.heap_limit_mb.unwrap_or(0) as usize * MIB,
     });
     heap::set_violation_handler(super::violations::on_violation);
+    heap::watch_holders(options.lost_because);
     heap::set_guard_sample(options.guard_sample);
     heap::set_check_every(options.check_every);
     PHASE.store(STARTED, Release);

@@ -77,6 +77,9 @@ pub struct Options {
     pub exitcode: u64,
     /// At most this many leak records, largest first; 0 = all.
     pub max_leaks: u64,
+    /// Take note of what freed blocks held, so that a lost block's record can
+    /// say which free lost it.
+    pub lost_because: bool,
     /// Watch call sites for hidden leaks.
     pub hidden_leaks: bool,
     /// How reports are written.
@@ -172,6 +175,7 @@ impl Options {
         errors_for_leak_kinds: LeakKinds::USUAL,
         exitcode: 23,
         max_leaks: 0,
+        lost_because: true,
         hidden_leaks: false,
         format: Format::Text,
         log_path: FixedText::EMPTY,

@@ -9,7 +9,7 @@ use super::pool::{self, Entered};
 use super::quarantine::{self, Held};
 use super::settings::{GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
-use super::{check, crime, judge, refill, span};
+use super::{check, crime, judge, orphans, refill, span};
 use crate::guard::{self, Pattern, SHORT, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Window};
@@ -87,6 +87,9 @@ unsafe fn retire<const FAMILY: u8, const SIZED: bool, const POISONED: bool, Othe
         let size = slot - word.slack();
         heap.count_out(size);
         if POISONED {
+            if orphans::may_hold(pointer, slot) {
+                heap.note_children(pointer, size, word, stack);
+            }
             if slot <= SHORT {
                 guard::fill_short(pointer, slot, pattern);
             } else {
@@ -240,7 +243,7 @@ pub fn general(pointer: usize, family: Family, entry: Entry) {
         Err((kind, block)) => Err((kind, block)),
     };
     match verdict {
-        Ok(block) => finish(&mut heap, &block, stack),
+        Ok(block) => note_and_finish(&mut heap, &block, stack),
         Err((kind, block)) => {
             drop(heap);
             let violation = Violation {
@@ -255,11 +258,29 @@ pub fn general(pointer: usize, family: Family, entry: Entry) {
             if crime::report(&violation) && kind == ViolationKind::Mismatch {
                 // Wrong function, right block: it is freed all the same.
                 if let (Some(block), Some(mut heap)) = (block, pool::enter()) {
-                    finish(&mut heap, &block, stack);
+                    note_and_finish(&mut heap, &block, stack);
                 }
             }
         }
     }
+}
+
+/// Retires a live block that its owner frees, and remembers what it held.
+fn note_and_finish(heap: &mut Entered, block: &judge::Block, stack: StackId) {
+    // A guard page lies behind the block's last sixteenth byte.
+    let is_readable = block.size >= 32 || !block.is_guarded();
+    // SAFETY: a live block, given up by its owner; its own bytes are read, and
+    // where it is a slot those behind them.
+    unsafe {
+        let is_small = block.size < 256;
+        if orphans::is_watched()
+            && is_readable
+            && (is_small || orphans::may_hold(block.start, block.size & !15))
+        {
+            heap.note_children(block.start, block.size, block.record, stack);
+        }
+    }
+    finish(heap, block, stack);
 }
 
 /// Compares the family; the guards are looked at when the block is retired.

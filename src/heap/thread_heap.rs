@@ -9,6 +9,7 @@
 //! `modes` and the counters, which are atomics; while `busy` is set the owner
 //! is inside, and a signal handler that allocates takes another heap.
 
+use super::orphans::Orphans;
 use super::quarantine::Quarantine;
 use super::{pool, settings};
 use crate::ledger::Record;
@@ -65,6 +66,8 @@ pub struct ThreadHeap {
     pub(super) state: AtomicU8,
     pub(super) taken: AtomicU32,
     pub(super) next: *mut ThreadHeap,
+    /// What the blocks held that this thread freed.
+    pub(super) orphans: Orphans,
     /// What the stack walk keeps between captures.
     pub(super) trace: ThreadTrace,
 }

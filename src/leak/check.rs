@@ -13,7 +13,7 @@ use super::options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, 
 use super::parents::Parents;
 use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
-use super::sites::{Count, Leaks, SITES_BYTES, Sites};
+use super::sites::{Count, Leaks, Links, SITES_BYTES, Sites};
 use super::tiles::{Block, Tiles};
 use crate::ledger::epoch;
 use crate::platform::linux::process;
@@ -84,7 +84,8 @@ fn check_alone(
         access.threads(visit);
     });
     let result = threads.and_then(|threads| {
-        let mut work = || scan(&scratch, &before, &threads, &checker, options, &mut sites);
+        let heap = Heap { access, scratch: &scratch, before: &before, threads: &threads };
+        let mut work = || scan(&heap, &checker, options, &mut sites);
         if options.place == Place::InPlace {
             return work().map(|summary| (summary, None));
         }
@@ -125,16 +126,24 @@ fn check_alone(
     Ok(summary)
 }
 
+/// The heap, held still, and what was read before.
+#[derive(Clone, Copy)]
+struct Heap<'a> {
+    access: &'a dyn HeapAccess,
+    scratch: &'a Scratch,
+    before: &'a Before<'a>,
+    threads: &'a Handshake,
+}
+
 /// Marks and classifies; threads are held, or this is a copy of the process.
 fn scan(
-    scratch: &Scratch,
-    before: &Before<'_>,
-    threads: &Handshake,
+    heap: &Heap<'_>,
     checker: &Checker,
     options: &LeakOptions<'_>,
     sites: &mut Sites<'_>,
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
+    let Heap { access, scratch, before, threads } = *heap;
     let read = Mappings::read(scratch);
     let has_map = read.is_ok();
     let mappings = match read {
@@ -185,7 +194,7 @@ fn scan(
     ledger.summary.mark_ns += Host::monotonic_ns() - marking;
     classify_possible(&marker.tiles, &mut ledger);
     ledger.summary.bytes_read = marker.bytes_read;
-    classify_lost(&mut marker.tiles, &mut ledger)?;
+    classify_lost(access, &mut marker.tiles, &mut ledger)?;
     summary.damaged = marker.tiles.damaged;
     summary.scan_ns = Host::monotonic_ns() - begun;
     Ok(summary)
@@ -221,16 +230,8 @@ struct Ledger<'a, 's> {
 }
 
 impl Ledger<'_, '_> {
-    /// Adds a block that is lost or possibly lost. `holds` is what only it
-    /// holds, `parent` what holds it.
-    fn add(
-        &mut self,
-        kind: LeakKind,
-        is_foreign: bool,
-        block: &Block,
-        holds: Count,
-        parent: Option<Block>,
-    ) {
+    /// Adds a block that is lost or possibly lost.
+    fn add(&mut self, kind: LeakKind, is_foreign: bool, block: &Block, links: &Links) {
         let options = self.options;
         if let Some(known) = options.remember {
             known.insert(block);
@@ -248,7 +249,7 @@ impl Ledger<'_, '_> {
                 _ => &mut self.summary.possible,
             };
             total.add(1, block.size as u64);
-            self.sites.add(kind, is_foreign, block, holds, parent);
+            self.sites.add(kind, is_foreign, block, links);
         }
     }
 
@@ -256,7 +257,7 @@ impl Ledger<'_, '_> {
         self.summary.reachable.add(1, block.size as u64);
         let is_shown = self.options.show_reachable || self.options.hidden;
         if is_shown && is_since(block, self.options.since_sequence) {
-            self.sites.add(LeakKind::Reachable, false, block, Count::default(), None);
+            self.sites.add(LeakKind::Reachable, false, block, &Links::default());
             if self.options.hidden
                 && let Some(epoch) = epoch(block.record.stamp())
             {
@@ -281,38 +282,43 @@ fn classify_possible(tiles: &Tiles<'_>, ledger: &mut Ledger<'_, '_>) {
             |group| group.mark & if is_foreign { !group.extra } else { group.extra },
             |place| {
                 let block = tiles.block(place);
-                ledger.add(LeakKind::Possible, is_foreign, &block, Count::default(), None);
+                ledger.add(LeakKind::Possible, is_foreign, &block, &Links::default());
             },
         );
     }
 }
 
-fn classify_lost(tiles: &mut Tiles<'_>, ledger: &mut Ledger<'_, '_>) -> Result<(), OsError> {
+fn classify_lost(
+    access: &dyn HeapAccess,
+    tiles: &mut Tiles<'_>,
+    ledger: &mut Ledger<'_, '_>,
+) -> Result<(), OsError> {
     let count = LostBlocks::count(tiles);
     if count == 0 {
         return Ok(());
     }
     let scratch = Scratch::new(LostBlocks::bytes_needed(count))?;
-    let lost = LostBlocks::find(&scratch, tiles);
+    let mut lost = LostBlocks::find(&scratch, tiles);
+    lost.find_causes(&scratch, tiles, |visit| access.orphans(visit));
     if lost.unlisted > 0 {
         ledger.summary.dropped += lost.unlisted as u64;
         tiles.for_each(
             |group| group.live & !group.mark,
             |place| {
                 let block = tiles.block(place);
-                ledger.add(LeakKind::Definite, false, &block, Count::default(), None);
+                ledger.add(LeakKind::Definite, false, &block, &Links::default());
             },
         );
     }
     for entry in lost.blocks.iter() {
         let block = tiles.block(entry.place);
-        if entry.parent == NONE {
-            let holds = Count { blocks: u64::from(entry.held_blocks), bytes: entry.held_bytes };
-            ledger.add(LeakKind::Definite, false, &block, holds, None);
-        } else {
-            let parent = lost.block(tiles, entry.parent);
-            ledger.add(LeakKind::Indirect, false, &block, Count::default(), parent);
-        }
+        let (kind, parent) = match entry.parent {
+            NONE => (LeakKind::Definite, None),
+            parent => (LeakKind::Indirect, lost.block(tiles, parent)),
+        };
+        let holds = Count { blocks: u64::from(entry.held_blocks), bytes: entry.held_bytes };
+        let links = Links { holds, parent, cause: lost.cause(entry) };
+        ledger.add(kind, false, &block, &links);
     }
     Ok(())
 }

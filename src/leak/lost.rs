@@ -15,6 +15,7 @@
 use super::mappings::Touched;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::{Block, Group, Place, Tiles};
+use crate::ledger::{Holder, Orphan, epoch};
 use crate::memory::Window;
 use crate::units::MIB;
 
@@ -40,15 +41,21 @@ pub struct Lost {
     back: u32,
     /// Their bytes.
     pub held_bytes: u64,
+    /// For a leader: number of the orphan that says why, [`NONE`] if unknown.
+    because: u32,
 }
 
 // SAFETY: integers.
 unsafe impl Zeroed for Lost {}
+// SAFETY: integers.
+unsafe impl Zeroed for Orphan {}
 
 /// All lost blocks.
 pub struct LostBlocks<'s> {
     /// By address.
     pub blocks: &'s mut [Lost],
+    /// Those of which it is known why they are lost.
+    orphans: &'s mut [Orphan],
     /// Blocks for which there was no room; none of them is in `blocks`.
     pub unlisted: usize,
 }
@@ -64,7 +71,7 @@ impl LostBlocks<'_> {
 
     /// Bytes of scratch that [`LostBlocks::find`] needs for `count` blocks.
     pub fn bytes_needed(count: usize) -> usize {
-        count.min(Self::MOST) * (size_of::<Lost>() + 8) + 256
+        count.min(Self::MOST) * (size_of::<Lost>() + size_of::<Orphan>() + 8) + 512
     }
 }
 
@@ -80,7 +87,7 @@ impl<'s> LostBlocks<'s> {
         let order = scratch.take::<u32>(count);
         let queue = scratch.take::<u32>(count);
         if blocks.len() != count || order.len() != count || queue.len() != count {
-            return LostBlocks { blocks: &mut [], unlisted: count };
+            return LostBlocks { blocks: &mut [], orphans: &mut [], unlisted: count };
         }
         let mut next = 0;
         for group in tiles.groups.iter_mut() {
@@ -100,13 +107,50 @@ impl<'s> LostBlocks<'s> {
                 held_blocks: 0,
                 back: NONE,
                 held_bytes: 0,
+                because: NONE,
             };
             at += 1;
         });
         let mut walk = Walk { tiles, blocks, touched: Touched::open(), run: (0, 0) };
         walk.leave_order(order);
         walk.name_leaders(order, queue);
-        LostBlocks { blocks: walk.blocks, unlisted: 0 }
+        LostBlocks { blocks: walk.blocks, orphans: &mut [], unlisted: 0 }
+    }
+
+    /// Finds for each leader the freed block that held its address, if anybody
+    /// remembers: `orphans` calls its argument with each that is remembered.
+    /// Of several the latest counts.
+    pub fn find_causes(
+        &mut self,
+        scratch: &'s Scratch,
+        tiles: &Tiles<'_>,
+        orphans: impl FnOnce(&mut dyn FnMut(&Orphan)),
+    ) {
+        let kept = scratch.take::<Orphan>(self.blocks.len());
+        let mut count = 0;
+        orphans(&mut |orphan| {
+            let Some(number) = lost_at(tiles, orphan.child()) else { return };
+            let Some(lost) = self.blocks.get_mut(number as usize) else { return };
+            if lost.parent != NONE || tiles.block(lost.place).record != orphan.record() {
+                return;
+            }
+            let when = |orphan: &Orphan| epoch(orphan.holder().stamp).map(|epoch| epoch.sequence);
+            if let Some(known) = kept.get_mut(lost.because as usize) {
+                if when(known) <= when(orphan) {
+                    *known = *orphan;
+                }
+            } else if let Some(slot) = kept.get_mut(count) {
+                *slot = *orphan;
+                lost.because = count as u32;
+                count += 1;
+            }
+        });
+        self.orphans = kept;
+    }
+
+    /// The freed block that held a leader's address, if it is known.
+    pub fn cause(&self, lost: &Lost) -> Option<Holder> {
+        self.orphans.get(lost.because as usize).map(Orphan::holder)
     }
 
     /// What is known of a lost block.
@@ -227,17 +271,26 @@ impl Walk<'_, '_, '_> {
 
     /// The lost block that `word` points to or into.
     fn number_of(&self, word: usize) -> Option<u32> {
-        let offset = word.wrapping_sub(self.tiles.base);
-        if offset >= Window::extent() {
-            return None;
-        }
-        let (place, inside) = self.tiles.locate(offset)?;
-        let (group, bit) = self.tiles.bit(place);
-        let group = &self.tiles.groups[group];
-        if lost(group) & bit == 0 {
-            return None;
-        }
-        let number = group.extra as u32 + (lost(group) & (bit - 1)).count_ones();
+        let (number, inside) = number_at(self.tiles, word)?;
         (inside <= self.blocks.get(number as usize)?.size).then_some(number)
     }
+}
+
+/// The lost block whose slot `word` points into, and how far.
+fn number_at(tiles: &Tiles<'_>, word: usize) -> Option<(u32, usize)> {
+    let offset = word.wrapping_sub(tiles.base);
+    if offset >= Window::extent() {
+        return None;
+    }
+    let (place, inside) = tiles.locate(offset)?;
+    let (group, bit) = tiles.bit(place);
+    let group = &tiles.groups[group];
+    let is_lost = lost(group) & bit != 0;
+    let number = group.extra as u32 + (lost(group) & (bit.wrapping_sub(1))).count_ones();
+    is_lost.then_some((number, inside))
+}
+
+/// The lost block that starts at `address`.
+fn lost_at(tiles: &Tiles<'_>, address: usize) -> Option<u32> {
+    number_at(tiles, address).filter(|&(_, inside)| inside == 0).map(|(number, _)| number)
 }

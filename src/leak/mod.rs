@@ -53,4 +53,4 @@ pub use hidden::HiddenEvidence;
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 pub use roots::{RootKind, RootKinds};
-pub use sites::{BlockSummary, Count, HeldBy, LeakGroup, Leaks};
+pub use sites::{BlockSummary, Count, HeldBy, LeakGroup, Leaks, LostBecause};

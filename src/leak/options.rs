@@ -4,6 +4,7 @@ use super::known::KnownBlocks;
 use super::registers::{Registers, thread_pointer};
 use super::roots::RootKinds;
 use super::sites::Count;
+use crate::ledger::Orphan;
 use crate::platform::OsError;
 
 /// What a check needs from the heap above it.
@@ -16,6 +17,11 @@ pub trait HeapAccess {
     /// Calls `visit` with the kernel ids of the threads that the heap knows:
     /// used where the kernel's own list cannot be read.
     fn threads(&self, visit: &mut dyn FnMut(u32)) {
+        let _ = visit;
+    }
+    /// Calls `visit` with each live block whose address stood in a block that
+    /// was freed, as far as the heap remembers.
+    fn orphans(&self, visit: &mut dyn FnMut(&Orphan)) {
         let _ = visit;
     }
 }

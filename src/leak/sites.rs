@@ -7,7 +7,7 @@ use super::hidden::{HiddenEvidence, History, Span};
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::Block;
-use crate::ledger::epoch;
+use crate::ledger::{Holder, epoch};
 use crate::units::{Family, LeakKind, StackId, ThreadNumber};
 
 /// Blocks and bytes.
@@ -75,6 +75,28 @@ pub struct HeldBy {
     pub holder: Option<BlockSummary>,
 }
 
+/// Why blocks are lost: the blocks that held them were freed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LostBecause {
+    /// The one that held the oldest of them.
+    pub holder: Holder,
+    /// The thread that freed it.
+    pub thread: ThreadNumber,
+    /// Of how many blocks that is known.
+    pub blocks: u64,
+}
+
+/// What is known of a block's place in the graph, besides its record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Links {
+    /// What only it holds.
+    pub holds: Count,
+    /// What holds it.
+    pub parent: Option<Block>,
+    /// What held it and was freed.
+    pub cause: Option<Holder>,
+}
+
 /// Blocks of one kind from one call stack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeakGroup {
@@ -95,11 +117,34 @@ pub struct LeakGroup {
     pub holds: Count,
     /// For indirect leaks: the lost block that holds the first.
     pub parent: Option<BlockSummary>,
+    /// For definite leaks: why they are lost, if it is known of any.
+    pub lost_because: Option<LostBecause>,
     /// For reachable blocks, if asked for: who holds the first.
     pub held_by: Option<HeldBy>,
     /// For reachable blocks, if asked for: the evidence that nobody needs
     /// them any more.
     pub hidden: Option<HiddenEvidence>,
+}
+
+impl LeakGroup {
+    /// Adds a block; `is_first`: the first there is.
+    fn add(&mut self, block: &Block, links: &Links, is_first: bool) {
+        let sequence = || epoch(block.record.stamp()).map(|epoch| epoch.sequence);
+        if is_first || sequence().is_some_and(|sequence| sequence < self.first.sequence) {
+            self.first = BlockSummary::of(block);
+            self.parent = links.parent.as_ref().map(BlockSummary::of);
+        }
+        if let Some(holder) = links.cause {
+            let is_of_first = self.first.address == block.address;
+            let known = self.lost_because.filter(|_| !is_of_first);
+            let thread = epoch(holder.stamp).map_or(ThreadNumber(0), |epoch| epoch.thread);
+            let blocks = self.lost_because.map_or(0, |because| because.blocks) + 1;
+            let because = known.unwrap_or(LostBecause { holder, thread, blocks });
+            self.lost_because = Some(LostBecause { blocks, ..because });
+        }
+        self.count.add(1, block.size as u64);
+        self.holds.add(links.holds.blocks, links.holds.bytes);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -153,15 +198,8 @@ impl<'s> Sites<'s> {
         self.header.first().map_or(u64::MAX, |header| header.dropped)
     }
 
-    /// Adds a block. `holds` is what only it holds, `parent` what holds it.
-    pub fn add(
-        &mut self,
-        kind: LeakKind,
-        is_foreign: bool,
-        block: &Block,
-        holds: Count,
-        parent: Option<Block>,
-    ) {
+    /// Adds a block.
+    pub fn add(&mut self, kind: LeakKind, is_foreign: bool, block: &Block, links: &Links) {
         let stack = block.record.stack();
         let key = key(stack, kind, is_foreign);
         let Some(at) = self.find(key) else {
@@ -169,7 +207,8 @@ impl<'s> Sites<'s> {
             return;
         };
         let site = &mut self.table[at];
-        if site.key == 0 {
+        let is_first = site.key == 0;
+        if is_first {
             site.key = key;
             site.history = History::default();
             site.group = LeakGroup {
@@ -178,22 +217,17 @@ impl<'s> Sites<'s> {
                 family: block.record.family(),
                 stack,
                 count: Count::default(),
-                first: BlockSummary::of(block),
+                first: BlockSummary::default(),
                 holds: Count::default(),
-                parent: parent.as_ref().map(BlockSummary::of),
+                parent: None,
+                lost_because: None,
                 held_by: None,
                 hidden: None,
             };
             self.order[self.header[0].used] = at as u32;
             self.header[0].used += 1;
-        } else if epoch(block.record.stamp())
-            .is_some_and(|epoch| epoch.sequence < site.group.first.sequence)
-        {
-            site.group.first = BlockSummary::of(block);
-            site.group.parent = parent.as_ref().map(BlockSummary::of);
         }
-        site.group.count.add(1, block.size as u64);
-        site.group.holds.add(holds.blocks, holds.bytes);
+        site.group.add(block, links, is_first);
     }
 
     fn find(&self, key: u64) -> Option<usize> {

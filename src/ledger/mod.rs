@@ -10,12 +10,14 @@
 //! (malloc's caller, free's caller, the slab's owner) writes it.
 
 mod epochs;
+mod orphan;
 mod record;
 
 pub use epochs::{
     Epoch, OUTSIDE, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed,
     sweep_with,
 };
+pub use orphan::{Holder, Orphan};
 pub use record::{Record, State};
 
 /// A digest of granule and record, which a reader outside the process knows

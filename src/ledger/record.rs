@@ -35,7 +35,7 @@ pub enum State {
 }
 
 /// A block record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(transparent)]
 pub struct Record(pub u64);
 

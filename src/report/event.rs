@@ -55,12 +55,15 @@ pub struct BlockRef {
 /// Why no pointer to a lost block is left, where that is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LostBecause {
-    /// The only block that held its address was released.
+    /// A block that held its address was released, and no other is known that
+    /// was released later.
     HolderFreed {
         /// The block that held the address.
         holder: BlockRef,
         /// Its release.
         freed: Event,
+        /// Of how many of the record's blocks such a holder is known.
+        blocks: u64,
     },
 }
 
@@ -307,7 +310,7 @@ impl Record<'_> {
                 if let Some(parent) = leak.parent {
                     visit(parent.stack);
                 }
-                if let Some(LostBecause::HolderFreed { holder, freed }) = leak.lost_because {
+                if let Some(LostBecause::HolderFreed { holder, freed, .. }) = leak.lost_because {
                     visit(holder.stack);
                     visit(freed.stack);
                 }

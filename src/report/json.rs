@@ -75,9 +75,10 @@ fn write_leak(object: &mut Object<'_, '_, '_>, leak: &Leak) {
     if leak.holds != Count::default() {
         object.count("holds", leak.holds);
     }
-    if let Some(LostBecause::HolderFreed { holder, freed }) = leak.lost_because {
+    if let Some(LostBecause::HolderFreed { holder, freed, blocks }) = leak.lost_because {
         object.nested("lost_because", |object| {
             object.text("reason", b"holder-freed");
+            object.number("blocks", blocks);
             object.nested("holder", |object| object.block_ref(holder));
             object.nested("freed", |object| object.event(freed));
         });

@@ -101,18 +101,36 @@ fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak) {
             leak.holds.blocks
         );
     }
-    if let Some(LostBecause::HolderFreed { holder, freed }) = leak.lost_because {
-        let _ = write!(
-            pen.out,
-            "  Lost because the block that held its address ({} at {:#x}) was freed",
-            Amount(holder.size as u64),
-            holder.address
-        );
-        write_by(pen, " by", freed.thread);
-        line!(pen, " here:");
-        write_stack(pen, freed.stack, WHOLE);
+    if let Some(because) = leak.lost_because {
+        write_cause(pen, leak, because);
     }
     line!(pen, "");
+}
+
+/// Which free lost the blocks.
+fn write_cause(pen: &mut Pen<'_, '_>, leak: &Leak, because: LostBecause) {
+    let LostBecause::HolderFreed { holder, freed, blocks } = because;
+    let _ = match (leak.blocks, blocks) {
+        (1, _) => write!(pen.out, "  Lost because the {}-byte block", holder.size),
+        (all, some) if some < all => {
+            write!(pen.out, "  {some} of the {all} were lost because a {}-byte block", holder.size)
+        }
+        _ => write!(pen.out, "  All were lost because {}-byte blocks", holder.size),
+    };
+    let is_one = leak.blocks == 1;
+    let _ = match is_one {
+        true => write!(pen.out, " that held it ({:#x}) was freed", holder.address),
+        false => write!(pen.out, " that held them were freed, like {:#x}", holder.address),
+    };
+    write_by(pen, " by", freed.thread);
+    line!(pen, " at:");
+    write_stack(pen, freed.stack, WHOLE);
+    let _ = match is_one {
+        true => write!(pen.out, "  That block had been"),
+        false => write!(pen.out, "  The block {:#x} had been", holder.address),
+    };
+    line!(pen, " allocated from:");
+    write_stack(pen, holder.stack, WHOLE);
 }
 
 fn write_hidden_leak(pen: &mut Pen<'_, '_>, leak: &HiddenLeak<'_>) {

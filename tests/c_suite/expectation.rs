@@ -23,6 +23,27 @@ pub struct FrameWanted {
     pub line: Option<u64>,
 }
 
+/// What must stand at a path into the record: names and numbers with dots
+/// between them.
+#[derive(Clone, Debug)]
+pub struct ValueWanted {
+    pub path: String,
+    pub value: Value,
+}
+
+/// See [`ValueWanted`].
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// This number or text.
+    Is(String),
+    /// A text that contains this.
+    Contains(String),
+    /// An object whose stack has this function.
+    StackHas(String),
+    /// Nothing.
+    Absent,
+}
+
 /// Which of a record's stacks a frame is looked for in.
 #[derive(Clone, Copy, Debug)]
 pub enum StackOf {
@@ -43,6 +64,8 @@ pub struct RecordWanted {
     pub numbers: Vec<(&'static str, i64)>,
     pub message: Vec<String>,
     pub frames: Vec<FrameWanted>,
+    /// Values at paths into the record.
+    pub values: Vec<ValueWanted>,
     /// The clause as written, for messages.
     pub text: String,
 }
@@ -204,6 +227,19 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
                     function: text(at + 1)?,
                     line: None,
                 });
+                at += 2;
+            }
+            "at" | "contains" | "stack-of" => {
+                let value = match word {
+                    "at" => Value::Is(text(at + 2)?),
+                    "contains" => Value::Contains(text(at + 2)?),
+                    _ => Value::StackHas(text(at + 2)?),
+                };
+                record.values.push(ValueWanted { path: text(at + 1)?, value });
+                at += 3;
+            }
+            "lacks" => {
+                record.values.push(ValueWanted { path: text(at + 1)?, value: Value::Absent });
                 at += 2;
             }
             "frame" | "allocated" | "freed" => {

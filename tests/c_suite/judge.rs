@@ -3,7 +3,9 @@
 //! The verdict is exact in both directions: each expected record is matched with
 //! one record of the report, and any record left over is a failure.
 
-use crate::expectation::{Ending, Expectation, FrameWanted, RecordWanted, StackOf};
+use crate::expectation::{
+    self, Ending, Expectation, FrameWanted, RecordWanted, StackOf, ValueWanted,
+};
 use crate::header::{Case, Program, ReportFrom};
 use crate::run::Outcome;
 use serde_json::Value;
@@ -218,7 +220,28 @@ fn mismatch(wanted: &RecordWanted, record: &Value, pid: u32, file: &str) -> Opti
             return Some(format!("message is {}", record["message"]));
         }
     }
-    wanted.frames.iter().find_map(|frame| frame_mismatch(frame, record, file))
+    let values = wanted.values.iter().find_map(|value| value_mismatch(value, record));
+    values.or_else(|| wanted.frames.iter().find_map(|frame| frame_mismatch(frame, record, file)))
+}
+
+fn value_mismatch(wanted: &ValueWanted, record: &Value) -> Option<String> {
+    let path = &wanted.path;
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let found = record.pointer(&pointer).unwrap_or(&Value::Null);
+    let as_text = found.as_str().map_or_else(|| found.to_string(), str::to_string);
+    let names = |frame: &Value| frame["function"].as_str().unwrap_or("?").to_string();
+    let fits = match &wanted.value {
+        expectation::Value::Is(text) => as_text == *text,
+        expectation::Value::Contains(text) => as_text.contains(text.as_str()),
+        expectation::Value::Absent => found.is_null(),
+        expectation::Value::StackHas(function) => {
+            let frames = found["stack"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let has = frames.iter().any(|frame| same_function(&names(frame), function));
+            let all: Vec<String> = frames.iter().map(names).collect();
+            return (!has).then(|| format!("{path}'s stack is [{}]", all.join(" < ")));
+        }
+    };
+    (!fits).then(|| format!("{path} is {}", shorten(&as_text)))
 }
 
 fn frame_mismatch(wanted: &FrameWanted, record: &Value, file: &str) -> Option<String> {

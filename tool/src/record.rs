@@ -179,6 +179,7 @@ pub struct Event {
 #[serde(default)]
 pub struct LostBecause {
     pub reason: String,
+    pub blocks: u64,
     pub holder: BlockRef,
     pub freed: Event,
 }

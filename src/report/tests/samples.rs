@@ -54,7 +54,11 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
             thread: ThreadRef::default(),
             parent: Some(HOLDER),
             holds: Count { blocks: 3, bytes: 72 },
-            lost_because: Some(LostBecause::HolderFreed { holder: HOLDER, freed: FREED }),
+            lost_because: Some(LostBecause::HolderFreed {
+                holder: HOLDER,
+                freed: FREED,
+                blocks: 2,
+            }),
             ..leak()
         }));
     }
