@@ -137,6 +137,7 @@ mod tests {
             first: BlockSummary { born_ms: 1060, ..BlockSummary::default() },
             holds: Count::default(),
             parent: None,
+            lost_because: None,
             held_by: None,
             hidden: None,
         };
