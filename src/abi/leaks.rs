@@ -11,7 +11,7 @@ use crate::leak::{
 use crate::ledger::Orphan;
 use crate::memory;
 use crate::report::{
-    self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, HiddenLeak, Leak,
+    self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
     LostBecause,
 };
 use crate::trace::{self, Entry};
@@ -197,7 +197,10 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
         if group.kind == LeakKind::Reachable && !shows_reachable {
             continue;
         }
-        let outcome = REPORTER.leak(&leak_of(group, summary.now_ms));
+        let mut lines = [Held::default(); TREE_LINES];
+        let (tree, tree_left_out) = tree_of(&leaks, group, &mut lines);
+        let leak = Leak { tree, tree_left_out, ..leak_of(group, summary.now_ms) };
+        let outcome = REPORTER.leak(&leak);
         if outcome == report::Outcome::Suppressed {
             totals.suppressed.add(group.count.blocks, group.count.bytes);
             continue;
@@ -277,7 +280,38 @@ fn counts(kinds: LeakKinds, kind: LeakKind) -> bool {
     kinds.contains(kind)
 }
 
-fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak {
+/// Most lines of the tree of what a group holds.
+const TREE_LINES: usize = 24;
+
+/// The tree of what a group holds, and how many lines had no room.
+fn tree_of<'l>(
+    leaks: &Leaks<'_>,
+    group: &LeakGroup,
+    lines: &'l mut [Held; TREE_LINES],
+) -> (&'l [Held], u64) {
+    let (mut used, mut left_out) = (0, 0);
+    leaks.tree(group, |depth, node| {
+        // The group itself is a line only if it holds blocks of its own stack.
+        if depth == 0 && node.count.blocks == 0 {
+            return;
+        }
+        let Some(line) = lines.get_mut(used) else {
+            left_out += 1;
+            return;
+        };
+        let below = if depth == 0 { leak::Count::default() } else { node.below };
+        *line = Held {
+            depth: depth.max(1) as u16,
+            stack: node.stack,
+            count: Count { blocks: node.count.blocks, bytes: node.count.bytes },
+            holds: Count { blocks: below.blocks, bytes: below.bytes },
+        };
+        used += 1;
+    });
+    (&lines[..used], left_out)
+}
+
+fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak<'static> {
     Leak {
         kind: group.kind,
         blocks: group.count.blocks,
@@ -297,6 +331,8 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak {
             stack: parent.stack,
         }),
         holds: Count { blocks: group.holds.blocks, bytes: group.holds.bytes },
+        tree: &[],
+        tree_left_out: 0,
         lost_because: group.lost_because.map(|because| {
             let leak::LostBecause { holder, thread, blocks } = because;
             LostBecause::HolderFreed {

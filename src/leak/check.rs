@@ -15,6 +15,7 @@ use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
 use super::sites::{Count, Leaks, Links, SITES_BYTES, Sites};
 use super::tiles::{Block, Tiles};
+use super::tree::{TREES_BYTES, Trees};
 use crate::ledger::epoch;
 use crate::platform::linux::process;
 use crate::platform::{Host, OsError, Platform};
@@ -67,12 +68,13 @@ fn check_alone(
 ) -> Result<Summary, Obstacle> {
     let scratch = Scratch::new(MAPPINGS_BYTES + MODULES_BYTES + ROOTS_BYTES + KERNEL_BYTES)
         .map_err(Obstacle::System)?;
-    let results =
-        Scratch::shared(SITES_BYTES + size_of::<Verdict>() + 256).map_err(Obstacle::System)?;
+    let results = Scratch::shared(SITES_BYTES + TREES_BYTES + size_of::<Verdict>() + 256)
+        .map_err(Obstacle::System)?;
     let modules = Modules::read(&scratch);
     let kernel = KernelValues::read(&scratch);
     let before = Before { modules, kernel };
     let mut sites = Sites::new(&results);
+    let mut trees = Trees::new(&results);
     let verdict = results.take::<Verdict>(1).first_mut();
     let verdict = verdict.ok_or(Obstacle::System(OsError(libc::ENOMEM)))?;
     let checker = Checker { registers: caller.0, task: Host::thread_id(), process: process::id() };
@@ -85,7 +87,7 @@ fn check_alone(
     });
     let result = threads.and_then(|threads| {
         let heap = Heap { access, scratch: &scratch, before: &before, threads: &threads };
-        let mut work = || scan(&heap, &checker, options, &mut sites);
+        let mut work = || scan(&heap, &checker, options, &mut sites, &mut trees);
         if options.place == Place::InPlace {
             return work().map(|summary| (summary, None));
         }
@@ -122,7 +124,7 @@ fn check_alone(
     {
         summary.outcome = Outcome::Degraded;
     }
-    sink(sites.sorted(), &summary);
+    sink(sites.sorted(&trees), &summary);
     Ok(summary)
 }
 
@@ -141,6 +143,7 @@ fn scan(
     checker: &Checker,
     options: &LeakOptions<'_>,
     sites: &mut Sites<'_>,
+    trees: &mut Trees<'_>,
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
     let Heap { access, scratch, before, threads } = *heap;
@@ -194,7 +197,7 @@ fn scan(
     ledger.summary.mark_ns += Host::monotonic_ns() - marking;
     classify_possible(&marker.tiles, &mut ledger);
     ledger.summary.bytes_read = marker.bytes_read;
-    classify_lost(access, &mut marker.tiles, &mut ledger)?;
+    classify_lost(access, &mut marker.tiles, trees, &mut ledger)?;
     summary.damaged = marker.tiles.damaged;
     summary.scan_ns = Host::monotonic_ns() - begun;
     Ok(summary)
@@ -291,6 +294,7 @@ fn classify_possible(tiles: &Tiles<'_>, ledger: &mut Ledger<'_, '_>) {
 fn classify_lost(
     access: &dyn HeapAccess,
     tiles: &mut Tiles<'_>,
+    trees: &mut Trees<'_>,
     ledger: &mut Ledger<'_, '_>,
 ) -> Result<(), OsError> {
     let count = LostBlocks::count(tiles);
@@ -298,7 +302,7 @@ fn classify_lost(
         return Ok(());
     }
     let scratch = Scratch::new(LostBlocks::bytes_needed(count))?;
-    let mut lost = LostBlocks::find(&scratch, tiles);
+    let mut lost = LostBlocks::find(&scratch, tiles, trees);
     lost.find_causes(&scratch, tiles, |visit| access.orphans(visit));
     if lost.unlisted > 0 {
         ledger.summary.dropped += lost.unlisted as u64;

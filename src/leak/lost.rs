@@ -15,6 +15,7 @@
 use super::mappings::Touched;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::{Block, Group, Place, Tiles};
+use super::tree::Trees;
 use crate::ledger::{Holder, Orphan, epoch};
 use crate::memory::Window;
 use crate::units::MIB;
@@ -41,6 +42,8 @@ pub struct Lost {
     back: u32,
     /// Their bytes.
     pub held_bytes: u64,
+    /// Its node in the tree of what its leader leads to; 0 = none (yet).
+    node: u32,
     /// For a leader: number of the orphan that says why, [`NONE`] if unknown.
     because: u32,
 }
@@ -80,8 +83,13 @@ fn lost(group: &Group) -> u64 {
 }
 
 impl<'s> LostBlocks<'s> {
-    /// Lists the lost blocks and finds the leaders.
-    pub fn find(scratch: &'s Scratch, tiles: &mut Tiles<'_>) -> LostBlocks<'s> {
+    /// Lists the lost blocks, finds the leaders, and adds what they hold to
+    /// `trees`.
+    pub fn find(
+        scratch: &'s Scratch,
+        tiles: &mut Tiles<'_>,
+        trees: &mut Trees<'_>,
+    ) -> LostBlocks<'s> {
         let count = Self::count(tiles);
         let blocks = scratch.take::<Lost>(count);
         let order = scratch.take::<u32>(count);
@@ -107,13 +115,14 @@ impl<'s> LostBlocks<'s> {
                 held_blocks: 0,
                 back: NONE,
                 held_bytes: 0,
+                node: 0,
                 because: NONE,
             };
             at += 1;
         });
         let mut walk = Walk { tiles, blocks, touched: Touched::open(), run: (0, 0) };
         walk.leave_order(order);
-        walk.name_leaders(order, queue);
+        walk.name_leaders(order, queue, trees);
         LostBlocks { blocks: walk.blocks, orphans: &mut [], unlisted: 0 }
     }
 
@@ -193,7 +202,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn name_leaders(&mut self, order: &[u32], queue: &mut [u32]) {
+    fn name_leaders(&mut self, order: &[u32], queue: &mut [u32], trees: &mut Trees<'_>) {
         for group in self.tiles.groups.iter_mut() {
             group.scanned = 0;
         }
@@ -215,6 +224,7 @@ impl Walk<'_, '_, '_> {
                         let size = self.blocks[child as usize].size;
                         self.blocks[child as usize].parent = here;
                         self.blocks[child as usize].leader = leader;
+                        self.hang(trees, here, child);
                         let head = &mut self.blocks[leader as usize];
                         head.held_blocks += 1;
                         head.held_bytes += size as u64;
@@ -224,6 +234,19 @@ impl Walk<'_, '_, '_> {
                 }
             }
         }
+    }
+
+    /// Hangs a block into the tree, under the one that holds it.
+    fn hang(&mut self, trees: &mut Trees<'_>, holder: u32, child: u32) {
+        let stack = |lost: &Lost| self.tiles.block(lost.place).record.stack();
+        let above = &self.blocks[holder as usize];
+        let above = match above.parent {
+            NONE => trees.root(stack(above)),
+            _ => above.node,
+        };
+        let below = &self.blocks[child as usize];
+        let node = trees.add(above, stack(below), below.size as u64);
+        self.blocks[child as usize].node = node;
     }
 
     /// Marks a lost block as visited; whether it was not before.

@@ -7,6 +7,7 @@
 //!   tiles       the heap's blocks, one bit each
 //!   mark        two floods: reachable, possible
 //!   lost        definite or indirect: who holds whom
+//!   tree        what the lost blocks hold, summed by site
 //!   sites       one record for each kind and call stack
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
@@ -46,6 +47,7 @@ mod sites;
 mod stack_in_heap;
 mod tasks;
 mod tiles;
+mod tree;
 
 pub use check::check;
 pub use handshake::leave_out as leave_out_thread;
@@ -54,3 +56,4 @@ pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 pub use roots::{RootKind, RootKinds};
 pub use sites::{BlockSummary, Count, HeldBy, LeakGroup, Leaks, LostBecause};
+pub use tree::Node;

@@ -7,6 +7,7 @@ use super::hidden::{HiddenEvidence, History, Span};
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::Block;
+use super::tree::{Node, Trees};
 use crate::ledger::{Holder, epoch};
 use crate::units::{Family, LeakKind, StackId, ThreadNumber};
 
@@ -284,7 +285,7 @@ impl<'s> Sites<'s> {
     }
 
     /// All sites, the largest first within each kind.
-    pub fn sorted(&mut self) -> Leaks<'_> {
+    pub fn sorted<'t>(&'t mut self, trees: &'t Trees<'_>) -> Leaks<'t> {
         let table = &*self.table;
         let used = self.header.first().map_or(0, |header| header.used);
         let order = &mut self.order[..used];
@@ -293,7 +294,7 @@ impl<'s> Sites<'s> {
             let bytes = group.count.bytes + group.holds.bytes;
             (group.kind, group.is_foreign, core::cmp::Reverse(bytes), group.stack)
         });
-        Leaks { table, order }
+        Leaks { table, order, trees: Some(trees) }
     }
 }
 
@@ -302,11 +303,12 @@ impl<'s> Sites<'s> {
 pub struct Leaks<'s> {
     table: &'s [Site],
     order: &'s [u32],
+    trees: Option<&'s Trees<'s>>,
 }
 
 impl<'s> Leaks<'s> {
     /// No leaks.
-    pub const NONE: Leaks<'static> = Leaks { table: &[], order: &[] };
+    pub const NONE: Leaks<'static> = Leaks { table: &[], order: &[], trees: None };
 
     /// How many groups there are.
     pub fn count(&self) -> usize {
@@ -315,7 +317,15 @@ impl<'s> Leaks<'s> {
 
     /// Each group.
     pub fn iter(&self) -> impl Iterator<Item = &'s LeakGroup> + use<'s> {
-        let Leaks { table, order } = *self;
+        let Leaks { table, order, .. } = *self;
         order.iter().map(move |&at| &table[at as usize].group)
+    }
+
+    /// Calls `visit` with what the blocks of a definite group hold, summed by
+    /// call stack (see [`Node`]), and how deep it lies; 0 is the group itself.
+    pub fn tree(&self, group: &LeakGroup, visit: impl FnMut(usize, &Node)) {
+        if let Some(trees) = self.trees.filter(|_| group.kind == LeakKind::Definite) {
+            trees.walk(group.stack, visit);
+        }
     }
 }

@@ -67,9 +67,23 @@ pub enum LostBecause {
     },
 }
 
+/// Blocks of one call site that lost blocks hold: a line of a tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// How deep in the tree, from 1; it hangs under the last line before it
+    /// that is one less deep.
+    pub depth: u16,
+    /// Where they were allocated.
+    pub stack: StackId,
+    /// How many, and their bytes.
+    pub count: Count,
+    /// What they hold in turn.
+    pub holds: Count,
+}
+
 /// Blocks of one call site that nobody released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leak {
+pub struct Leak<'a> {
     /// What became of them.
     pub kind: LeakKind,
     /// How many.
@@ -88,6 +102,10 @@ pub struct Leak {
     pub parent: Option<BlockRef>,
     /// Blocks and bytes that only these blocks hold (their indirect leaks).
     pub holds: Count,
+    /// The same, by call site; empty = not known.
+    pub tree: &'a [Held],
+    /// Lines for which there was no room in `tree`.
+    pub tree_left_out: u64,
     /// Why they are lost.
     pub lost_because: Option<LostBecause>,
 }
@@ -283,7 +301,7 @@ pub struct Warning<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
     /// Blocks that nobody released.
-    Leak(&'a Leak),
+    Leak(&'a Leak<'a>),
     /// A suspected hidden leak.
     HiddenLeak(&'a HiddenLeak<'a>),
     /// A misuse.
@@ -307,6 +325,7 @@ impl Record<'_> {
         match self {
             Record::Leak(leak) => {
                 visit(leak.stack);
+                leak.tree.iter().for_each(|held| visit(held.stack));
                 if let Some(parent) = leak.parent {
                     visit(parent.stack);
                 }

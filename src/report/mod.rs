@@ -47,6 +47,7 @@
 mod advice;
 mod event;
 mod json;
+mod json_object;
 mod render;
 #[cfg(feature = "hosted")]
 mod reporter;
@@ -59,14 +60,15 @@ mod suppress;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_leak;
 mod text_stack;
 mod time;
 mod totals;
 mod words;
 
 pub use event::{
-    BlockInfo, BlockRef, ErrorKind, ErrorReport, Event, Evidence, FirstBlock, HiddenLeak, Leak,
-    LostBecause, Neighbour, Record, Side, ThreadRef, Warning, WarningKind,
+    BlockInfo, BlockRef, ErrorKind, ErrorReport, Event, Evidence, FirstBlock, Held, HiddenLeak,
+    Leak, LostBecause, Neighbour, Record, Side, ThreadRef, Warning, WarningKind,
 };
 pub use render::{Context, FRAMES_MAX, Form, ThreadName, render};
 #[cfg(feature = "hosted")]

@@ -103,7 +103,7 @@ impl Reporter {
     }
 
     /// Reports blocks that nobody released.
-    pub fn leak(&self, leak: &Leak) -> Outcome {
+    pub fn leak(&self, leak: &Leak<'_>) -> Outcome {
         let size = Count { blocks: leak.blocks, bytes: leak.bytes };
         self.find(Record::Leak(leak), Some((Finding::Leak(leak.kind), leak.stack, size)))
     }

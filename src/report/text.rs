@@ -19,18 +19,15 @@ use super::advice::advice;
 use super::event::*;
 use super::json::permille;
 use super::render::Pen;
-use super::text_stack::{WHOLE, write_by, write_site, write_stack};
+use super::text_leak::{write_hidden_leak, write_leak};
+use super::text_stack::{WHOLE, line, write_by, write_site, write_stack};
 use super::totals::*;
 use super::words::{Age, Amount, Printable, Share};
-use crate::units::{Family, LeakKind, StackId};
+use crate::units::{Family, StackId};
 use core::fmt::Write;
 
 /// Functions shown of each holder in an exhaustion report.
 const HOLDER_FRAMES: usize = 4;
-
-macro_rules! line {
-    ($pen:expr, $($argument:tt)*) => { let _ = writeln!($pen.out, $($argument)*); };
-}
 
 /// Writes one record.
 pub fn write(pen: &mut Pen<'_, '_>, record: Record<'_>) {
@@ -50,114 +47,6 @@ pub fn write(pen: &mut Pen<'_, '_>, record: Record<'_>) {
             line!(pen, "=={}==heapwarden: {}", pen.context.pid, Printable(message.as_bytes()));
         }
     }
-}
-
-fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak) {
-    let what = match leak.kind {
-        LeakKind::Definite => "Direct leak",
-        LeakKind::Indirect => "Indirect leak",
-        LeakKind::Possible => "Possible leak",
-        LeakKind::Reachable => "Still reachable block",
-        LeakKind::Hidden => "Hidden leak",
-    };
-    let (bytes, blocks) = (leak.bytes, leak.blocks);
-    line!(pen, "{what} of {bytes} byte(s) in {blocks} object(s) allocated from:");
-    write_stack(pen, leak.stack, WHOLE);
-    let first = leak.first;
-    let which = if leak.blocks == 1 { "It is" } else { "The first is" };
-    let _ = write!(
-        pen.out,
-        "  {which} {} at {:#x}, allocated {} ago",
-        Amount(first.size as u64),
-        first.address,
-        Age(first.age_ms)
-    );
-    write_by(pen, " by", leak.thread);
-    if first.sequence > 0 {
-        let _ = write!(pen.out, " as allocation {}", first.sequence);
-    }
-    line!(pen, ".");
-    match leak.kind {
-        LeakKind::Possible => {
-            line!(pen, "  Only pointers into its middle are left, none to its start.");
-        }
-        LeakKind::Indirect => {
-            if let Some(parent) = leak.parent {
-                line!(
-                    pen,
-                    "  It is held by a lost block of {} at {:#x}; release that one properly.",
-                    Amount(parent.size as u64),
-                    parent.address
-                );
-            }
-        }
-        _ => {}
-    }
-    if leak.holds != Count::default() {
-        line!(
-            pen,
-            "  Lost with it: {} in {} block(s) that only it points to.",
-            Amount(leak.holds.bytes),
-            leak.holds.blocks
-        );
-    }
-    if let Some(because) = leak.lost_because {
-        write_cause(pen, leak, because);
-    }
-    line!(pen, "");
-}
-
-/// Which free lost the blocks.
-fn write_cause(pen: &mut Pen<'_, '_>, leak: &Leak, because: LostBecause) {
-    let LostBecause::HolderFreed { holder, freed, blocks } = because;
-    let _ = match (leak.blocks, blocks) {
-        (1, _) => write!(pen.out, "  Lost because the {}-byte block", holder.size),
-        (all, some) if some < all => {
-            write!(pen.out, "  {some} of the {all} were lost because a {}-byte block", holder.size)
-        }
-        _ => write!(pen.out, "  All were lost because {}-byte blocks", holder.size),
-    };
-    let is_one = leak.blocks == 1;
-    let _ = match is_one {
-        true => write!(pen.out, " that held it ({:#x}) was freed", holder.address),
-        false => write!(pen.out, " that held them were freed, like {:#x}", holder.address),
-    };
-    write_by(pen, " by", freed.thread);
-    line!(pen, " at:");
-    write_stack(pen, freed.stack, WHOLE);
-    let _ = match is_one {
-        true => write!(pen.out, "  That block had been"),
-        false => write!(pen.out, "  The block {:#x} had been", holder.address),
-    };
-    line!(pen, " allocated from:");
-    write_stack(pen, holder.stack, WHOLE);
-}
-
-fn write_hidden_leak(pen: &mut Pen<'_, '_>, leak: &HiddenLeak<'_>) {
-    let (bytes, blocks) = (leak.bytes, leak.blocks);
-    line!(pen, "Suspected hidden leak of {bytes} byte(s) in {blocks} object(s) allocated from:");
-    write_stack(pen, leak.stack, WHOLE);
-    let evidence = leak.evidence;
-    let (grows, amount) = match evidence.growth_bytes_per_s {
-        rate @ 0.. => ("grows", rate as u64),
-        rate => ("shrinks", rate.unsigned_abs()),
-    };
-    let _ = write!(
-        pen.out,
-        "  The program can still reach them. Evidence: the site {grows} by {} a second, its oldest \
-         block is {} old, {} of its blocks were ever freed",
-        Amount(amount),
-        Age(evidence.oldest_ms),
-        Share(evidence.freed_permille)
-    );
-    if let Some(idle) = evidence.idle_permille {
-        let _ = write!(pen.out, ", {} of its bytes were not touched lately", Share(idle));
-    }
-    line!(pen, ".");
-    if let Some(holder) = evidence.held_by {
-        line!(pen, "  Held by {}.", Printable(holder.as_bytes()));
-    }
-    line!(pen, "");
 }
 
 fn write_error(pen: &mut Pen<'_, '_>, error: &ErrorReport<'_>) {

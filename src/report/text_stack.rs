@@ -7,6 +7,12 @@ use super::words::Printable;
 use crate::units::{StackId, Text};
 use core::fmt::Write;
 
+/// Writes a line to a pen.
+macro_rules! line {
+    ($pen:expr, $($argument:tt)*) => { let _ = writeln!($pen.out, $($argument)*); };
+}
+pub(super) use line;
+
 /// No limit to the functions shown.
 pub const WHOLE: usize = usize::MAX;
 
@@ -22,6 +28,34 @@ pub fn write_site(pen: &mut Pen<'_, '_>, stack: StackId) {
             }
         }
     });
+}
+
+/// ` copy < make_person < main (people.c:14:19)`: the innermost functions and
+/// where the first of them called.
+pub fn write_route(pen: &mut Pen<'_, '_>, stack: StackId) {
+    const FUNCTIONS: usize = 4;
+    let mut number = 0;
+    let mut is_below_main = false;
+    pen.for_each_frame(stack, FUNCTIONS, |out, shown| {
+        if is_below_main || number == FUNCTIONS {
+            return;
+        }
+        let function = shown.frame.function.unwrap_or(b"?");
+        is_below_main = function == b"main";
+        let _ = write!(out, "{} {}", if number == 0 { "" } else { " <" }, Printable(function));
+        number += 1;
+    });
+    let mut is_first = true;
+    pen.for_each_frame(stack, 1, |out, shown| {
+        if core::mem::take(&mut is_first) {
+            let _ = write!(out, " (");
+            write_place(out, shown);
+            let _ = write!(out, ")");
+        }
+    });
+    if is_first {
+        let _ = write!(pen.out, " (the call stack is not known)");
+    }
 }
 
 pub fn write_stack(pen: &mut Pen<'_, '_>, stack: StackId, limit: usize) {

@@ -184,6 +184,18 @@ pub struct LostBecause {
     pub freed: Event,
 }
 
+/// A line of the tree of what a leak's blocks hold.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    pub depth: u64,
+    pub blocks: u64,
+    pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Count>,
+    pub stack: Stack,
+}
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Leak {
@@ -197,6 +209,10 @@ pub struct Leak {
     pub parent: Option<BlockRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<Count>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tree: Vec<Held>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_because: Option<LostBecause>,
 }

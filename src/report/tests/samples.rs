@@ -9,7 +9,22 @@ const FIRST: ThreadRef = ThreadRef { number: ThreadNumber(1), os_id: 0 };
 const FREED: Event = Event { stack: StackId(2), thread: FIRST, sequence: 18 };
 const HOLDER: BlockRef = BlockRef { address: 0x600000, size: 32, stack: StackId(5) };
 
-pub fn leak() -> Leak {
+const TREE: [Held; 2] = [
+    Held {
+        depth: 1,
+        stack: StackId(3),
+        count: Count { blocks: 2, bytes: 48 },
+        holds: Count { blocks: 1, bytes: 24 },
+    },
+    Held {
+        depth: 2,
+        stack: StackId(4),
+        count: Count { blocks: 1, bytes: 24 },
+        holds: Count { blocks: 0, bytes: 0 },
+    },
+];
+
+pub fn leak() -> Leak<'static> {
     Leak {
         kind: LeakKind::Definite,
         blocks: 3,
@@ -20,6 +35,8 @@ pub fn leak() -> Leak {
         first: FirstBlock { address: 0x7000_0000_0010, size: 14, age_ms: 1234, sequence: 17 },
         parent: None,
         holds: Count::default(),
+        tree: &[],
+        tree_left_out: 0,
         lost_because: None,
     }
 }
@@ -54,6 +71,8 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
             thread: ThreadRef::default(),
             parent: Some(HOLDER),
             holds: Count { blocks: 3, bytes: 72 },
+            tree: &TREE,
+            tree_left_out: 1,
             lost_because: Some(LostBecause::HolderFreed {
                 holder: HOLDER,
                 freed: FREED,

@@ -103,6 +103,24 @@ fn describe_leak<'a>(site: &Site, leak: &'a Leak) -> Description<'a> {
     if let Some(held) = leak.holds {
         help.push(format!("lost with it: {} in {}", amount(held.bytes), blocks(held.blocks)));
     }
+    for held in &leak.tree {
+        let margin = 2 * held.depth as usize;
+        let holding = held.holds.as_ref().map_or(String::new(), |holds| {
+            format!(", holding {} in {}", amount(holds.bytes), blocks(holds.blocks))
+        });
+        let functions: Vec<&str> = held
+            .stack
+            .iter()
+            .take(3)
+            .map(|frame| frame.function.as_deref().unwrap_or("?"))
+            .collect();
+        let (size, number) = (amount(held.bytes), blocks(held.blocks));
+        let from = functions.join(" < ");
+        help.push(format!("{:margin$}{size} in {number}{holding}, from {from}", ""));
+    }
+    if let Some(holder) = &leak.held_by {
+        help.push(format!("held by {holder}"));
+    }
     let mut places = vec![place(&leak.stack, "allocated here".to_owned(), true)];
     if let Some(parent) = &leak.parent {
         let what = format!("the block that holds it ({}) was allocated here", amount(parent.size));
