@@ -86,6 +86,7 @@ pub(super) fn explain(signal: i32, info: &libc::siginfo_t, context: &libc::ucont
             register(libc::REG_RIP),
             register(libc::REG_RSP),
             register(libc::REG_RBP),
+            heap::settings().stack_depth,
         ),
         found,
     };
@@ -284,9 +285,10 @@ pub(super) fn die_of(signal: i32, info: &libc::siginfo_t) {
 }
 
 /// Calls `function` on a fresh stack; on the present one without memory.
-fn on_own_stack(function: extern "C" fn(*mut c_void), argument: *mut c_void) {
+pub(super) fn on_own_stack(function: extern "C" fn(*mut c_void), argument: *mut c_void) {
     let Ok(stack) = Host::map(STACK_BYTES) else { return function(argument) };
-    let top = stack.as_ptr() as usize + STACK_BYTES;
+    // A walk of this stack finds zeros at its end, and stops.
+    let top = stack.as_ptr() as usize + STACK_BYTES - 256;
     // SAFETY: the new stack is ours and aligned to 16 at the call; r12 is
     // preserved by the function (System V psABI) and brings the old one back.
     unsafe {
@@ -299,5 +301,7 @@ fn on_own_stack(function: extern "C" fn(*mut c_void), argument: *mut c_void) {
             inout("rdi") argument => _,
             clobber_abi("C"),
         );
+        // The stack is ours, and nobody is on it any more.
+        let _ = Host::unmap(stack.as_ptr() as usize, STACK_BYTES);
     }
 }

@@ -259,6 +259,7 @@ unsafe extern "C" fn after_fork_in_child() {
     unsafe { heap::after_fork_in_child() };
     FORK_SEQUENCE.store(heap::mark(), Relaxed);
     super::warnings::after_fork_in_child();
+    super::watch::after_fork_in_child();
 }
 
 /// In a forked child, the mark that was set at its birth; 0 in the first

@@ -33,6 +33,7 @@ pub mod own;
 pub mod own_exhaustion;
 mod posix;
 mod runtime;
+mod safe_place;
 mod shim;
 mod signals;
 mod violation_text;

@@ -1,4 +1,4 @@
-//! sigaction(2) and signal(2) for the two fault signals.
+//! sigaction(2) and signal(2) for the two fault signals and our own.
 //!
 //! Our handler stands before the program's own: it looks at each fault first,
 //! and passes on what is not ours. So that the program notices nothing, its
@@ -11,11 +11,15 @@
 //!                      └─> else H, or the default
 //! ```
 //!
+//! The signal that leak checks come by is hidden from the program too: it
+//! finds the default there, and may have it.
+//!
 //! Invariant: `Chained` holds what the program last set while our handler is
 //! installed for the signal. A handler that was there before us, and one set
 //! by a raw system call, stay as they are.
 
-use super::faults;
+use super::{faults, watch};
+use crate::leak;
 use crate::sync::atomics::{
     AtomicBool, AtomicI32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -146,6 +150,36 @@ fn in_front_of(wanted: &libc::sigaction) -> libc::sigaction {
     }
 }
 
+/// sigaction for the signal that checks of ours come by: to the program it has
+/// its default action. A handler of the program's gets it, and we take
+/// another.
+///
+/// # Safety
+/// As sigaction(2).
+unsafe fn give_up(
+    next: Sigaction,
+    signal: i32,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> i32 {
+    // SAFETY: `new` and `old` are null or the caller's structures, which may be
+    // the same; zero is a valid action.
+    unsafe {
+        let keeps = new.is_null() || (*new).sa_sigaction == libc::SIG_DFL;
+        if !keeps {
+            let result = next(signal, new, core::ptr::null_mut());
+            if result != 0 {
+                return result;
+            }
+            leak::move_signal(&watch::progress());
+        }
+        if !old.is_null() {
+            *old = core::mem::zeroed();
+        }
+        0
+    }
+}
+
 /// sigaction(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaction(
@@ -154,6 +188,10 @@ unsafe extern "C" fn sigaction(
     old: *mut libc::sigaction,
 ) -> i32 {
     let next = next_sigaction();
+    if watch::is_taken(signal) {
+        // SAFETY: the caller's arguments.
+        return unsafe { give_up(next, signal, new, old) };
+    }
     let Some(chained) = chained(signal) else {
         // SAFETY: the caller's arguments, passed on.
         return unsafe { next(signal, new, old) };
@@ -192,7 +230,7 @@ unsafe extern "C" fn sigaction(
 /// while its handler runs.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn signal(number: i32, handler: usize) -> usize {
-    if chained(number).is_none() {
+    if chained(number).is_none() && !watch::is_taken(number) {
         // SAFETY: the caller's arguments, passed on.
         return unsafe { next_signal()(number, handler) };
     }

@@ -300,8 +300,6 @@ pub fn capture(entry: Entry) -> crate::units::StackId {
 
 /// Interns the stack of a thread that a signal interrupted at the instruction
 /// `pc` with these registers.
-pub fn capture_interrupted(pc: usize, sp: usize, fp: usize) -> StackId {
-    enter().map_or(StackId::UNKNOWN, |mut heap| {
-        heap.trace.capture_interrupted(pc, sp, fp, settings::depth())
-    })
+pub fn capture_interrupted(pc: usize, sp: usize, fp: usize, depth: u32) -> StackId {
+    enter().map_or(StackId::UNKNOWN, |mut heap| heap.trace.capture_interrupted(pc, sp, fp, depth))
 }

@@ -14,7 +14,7 @@
 //! deadline; slots are never unmapped, because a late answer may look at one.
 
 use super::registers::Registers;
-use super::{signal, tasks};
+use super::{request, signal, tasks};
 use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
@@ -105,7 +105,7 @@ impl Handshake {
         known: &ListThreads<'_>,
     ) -> Result<Handshake, OsError> {
         let slots = slot_table()?;
-        let signal = signal::settle(signal, on_signal as *const () as usize)?;
+        let signal = signal::settle(signal, handler())?;
         let mask = process::block_signals();
         let round = ROUND.fetch_add(1, AcqRel).wrapping_add(1);
         let mut this = Handshake { slots, count: 0, round, signal, mask, unlisted: 0 };
@@ -329,6 +329,11 @@ fn slot_table() -> Result<*mut Slot, OsError> {
     Ok(fresh)
 }
 
+/// The handler's address.
+pub(super) fn handler() -> usize {
+    on_signal as *const () as usize
+}
+
 extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const libc::ucontext_t) {
     // SAFETY: the kernel passes a whole siginfo; pid and value are set for
     // SI_QUEUE, which is checked first.
@@ -339,13 +344,14 @@ extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const li
     let round = (value >> 32) as u32;
     let index = value as u32 as usize;
     let slots = SLOT_TABLE.load(Acquire);
-    if code != libc::SI_QUEUE
-        || sender as u32 != process::id()
-        || round & 1 == 0
-        || ROUND.load(Acquire) != round
-        || index >= SLOTS
-        || slots.is_null()
-    {
+    if code != libc::SI_QUEUE {
+        return;
+    }
+    if sender as u32 != process::id() {
+        // SAFETY: the kernel passes a whole context.
+        return request::on_signal(value, unsafe { &*context });
+    }
+    if round & 1 == 0 || ROUND.load(Acquire) != round || index >= SLOTS || slots.is_null() {
         return;
     }
     // SAFETY: slots are never unmapped; the exchange below makes this thread

@@ -11,6 +11,7 @@
 //!   sites       one record for each kind and call stack
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
+//!   request     another process asks for a check
 //! ```
 //!
 //! Kinds are Valgrind's. A block counts as held by a pointer to its start or,
@@ -40,6 +41,7 @@ mod options;
 mod parents;
 mod pipeline;
 mod registers;
+mod request;
 mod roots;
 mod scratch;
 mod signal;
@@ -54,6 +56,8 @@ pub use handshake::leave_out as leave_out_thread;
 pub use hidden::HiddenEvidence;
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
+pub use request::{Progress, REQUEST, accept, announce};
 pub use roots::{RootKind, RootKinds};
+pub use signal::{is_ours as is_own_signal, move_away as move_signal};
 pub use sites::{BlockSummary, Count, HeldBy, LeakGroup, Leaks, LostBecause};
 pub use tree::Node;

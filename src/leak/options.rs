@@ -1,7 +1,7 @@
 //! What a check takes and what it gives.
 
 use super::known::KnownBlocks;
-use super::registers::{Registers, thread_pointer};
+use super::registers::{RED_ZONE, Registers, thread_pointer};
 use super::roots::RootKinds;
 use super::sites::Count;
 use crate::ledger::Orphan;
@@ -36,6 +36,16 @@ impl Caller {
     #[inline(always)]
     pub fn here() -> Caller {
         Caller(Registers::here())
+    }
+
+    /// The code that a signal interrupted, and its callers.
+    pub fn interrupted(context: &libc::ucontext_t) -> Caller {
+        let mut registers = Registers::NONE;
+        // SAFETY: the reference is the handler's own, so the kernel wrote it.
+        unsafe { registers.interrupted(context) };
+        // A leaf function keeps words below its stack pointer.
+        registers.stack_pointer = registers.stack_pointer.saturating_sub(RED_ZONE);
+        Caller(registers)
     }
 
     /// The frames from `stack_pointer` up. Whatever registers their functions

@@ -11,6 +11,29 @@ use crate::sync::atomics::{
 
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
+/// The signal that was settled on; 0 = none yet.
+pub fn settled() -> i32 {
+    SIGNAL.load(Acquire)
+}
+
+/// Whether `signal` is the one that was settled on and our handler stands
+/// behind it.
+pub fn is_ours(signal: i32) -> bool {
+    signal != 0
+        && settled() == signal
+        && action(signal).is_ok_and(|action| action.handler == super::handshake::handler())
+}
+
+/// The program has taken our signal for itself: settles on another one, and
+/// tells on the board.
+pub fn move_away(progress: &super::request::Progress) {
+    if settle(0, super::handshake::handler()).is_err()
+        || super::request::announce(progress).is_err()
+    {
+        super::request::withdraw();
+    }
+}
+
 /// Finds a signal that the program leaves alone and puts the handler there,
 /// for good: a thread that blocks the signal now may get it much later, and
 /// its default action would end the process.

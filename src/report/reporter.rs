@@ -148,6 +148,12 @@ impl Reporter {
         state.write(Record::Summary(summary))
     }
 
+    /// The descriptor that reports go to: the open file's, 1 or 2; -1 if a file
+    /// was not opened yet.
+    pub fn descriptor(&self) -> i32 {
+        self.enter().map_or(-1, |state| state.sink.descriptor())
+    }
+
     /// One line about the warden itself.
     pub fn notice(&self, message: fmt::Arguments<'_>) -> Outcome {
         let mut buffer = [0; 512];

@@ -43,6 +43,17 @@ impl Sink {
         *self = Sink { path: *path, ..Sink::new() };
     }
 
+    /// The descriptor that bytes go to; -1 if the file was not opened yet.
+    pub fn descriptor(&self) -> i32 {
+        match (self.path.as_bytes(), &self.file) {
+            _ if self.has_given_up => STDERR,
+            (b"" | b"stderr", _) => STDERR,
+            (b"stdout", _) => STDOUT,
+            (_, Some((file, owner))) if *owner == process::id() => file.descriptor(),
+            _ => -1,
+        }
+    }
+
     /// Writes one whole record; whether all of it arrived somewhere.
     pub fn write(&mut self, bytes: &[u8]) -> bool {
         let masked = process::block_signals();

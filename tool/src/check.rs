@@ -63,6 +63,16 @@ pub struct Args {
     /// Write here instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Of a running process: do not ask it to check itself, but copy its memory
+    /// while it is stopped for a moment; so do --format, --output and --reachable
+    #[arg(long)]
+    outside: bool,
+    /// Of a running process: seconds to wait for the end of its own check
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+    /// Of a running process that is asked: only the exit code
+    #[arg(long, short)]
+    quiet: bool,
     /// Exit code when something was found
     #[arg(long, value_name = "CODE", default_value_t = 23)]
     exitcode: u8,
@@ -126,6 +136,12 @@ fn check(args: &Args) -> Result<ExitCode> {
         subject.parse().ok().filter(|&pid| pid > 0).with_context(|| {
             format!("'{subject}' is no process id; a core is given by --core FILE")
         })?;
+    let is_asked = args.block.is_none()
+        && !(args.stats || args.outside || args.reachable || args.output.is_some())
+        && args.format == Format::Text;
+    if is_asked && let Some(code) = crate::ask::run(pid, args.timeout, args.quiet) {
+        return Ok(code);
+    }
     let memory = LiveMemory::open(pid)?;
     let root = LedgerRoot::find(&memory).with_context(|| format!("process {pid}"))?;
     let mut names = Names::of_process(pid);

@@ -3,6 +3,7 @@
 //! One file a subcommand. Each has an `Args` (what the command line says) and
 //! a `run` (what is done); this file only lists them.
 
+mod ask;
 mod check;
 mod diff;
 mod generate;

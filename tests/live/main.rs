@@ -1,0 +1,5 @@
+//! Checks that are asked for from outside: `heapwarden check PID` on a program
+//! that was started without any option for it.
+
+mod check_pid;
+mod server;
