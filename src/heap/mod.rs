@@ -28,6 +28,8 @@ mod fork;
 mod free;
 mod guard_page;
 mod judge;
+#[cfg(all(test, feature = "interleave"))]
+mod orders;
 mod orphans;
 mod outside;
 mod pool;

@@ -21,7 +21,10 @@ use super::{crime, pool, refill, settings, span};
 use crate::guard::Tier;
 use crate::ledger::Record;
 use crate::memory::{Granule, Kind, NO_SLOT, Window, allocate_metadata, free_metadata};
-use crate::sync::atomics::Ordering::{Relaxed, Release};
+use crate::sync::atomics::{
+    Ordering::{AcqRel, Relaxed, Release},
+    writes,
+};
 use crate::units::{StackId, ThreadNumber};
 use core::ptr::{self, NonNull};
 
@@ -301,7 +304,7 @@ unsafe fn look_again(heap: &mut ThreadHeap, granule: *mut Granule, held: Held) -
 /// # Safety
 /// The slot left this thread's quarantine; `slab` is its slab's head.
 #[inline(never)]
-unsafe fn send_home(slab: *mut Granule, index: u32, freed: Record) {
+pub(super) unsafe fn send_home(slab: *mut Granule, index: u32, freed: Record) {
     // SAFETY: until the push succeeds the slot and its record are ours; the
     // slab lives while any of its slots is out.
     unsafe {
@@ -310,7 +313,7 @@ unsafe fn send_home(slab: *mut Granule, index: u32, freed: Record) {
         loop {
             let next = if head == 0 { NO_SLOT } else { head as u16 - 1 };
             (*record).store(freed.with_next(next).0, Relaxed);
-            match (*slab).remote.compare_exchange_weak(head, index + 1, Release, Relaxed) {
+            match (*slab).remote.compare_exchange_weak(head, index + 1, AcqRel, Relaxed) {
                 Ok(_) => break,
                 Err(other) => head = other,
             }
@@ -318,11 +321,13 @@ unsafe fn send_home(slab: *mut Granule, index: u32, freed: Record) {
         if head != 0 {
             return;
         }
-        // First one: tell the owner. The slab may be given back by its owner
+        // First one: tell the owner, who has read the link and let go of it by
+        // taking the list that this push found empty. The slab may be given back by its owner
         // only after this push was collected, because its slot counts as used.
         let owner = &*((*slab).owner.load(Relaxed) as *const ThreadHeap);
         let mut top = owner.remote_slabs.load(Relaxed);
         loop {
+            writes(&raw const (*slab).remote_next);
             (*slab).remote_next = top;
             let own = Window::index_of(slab) + 1;
             match owner.remote_slabs.compare_exchange_weak(top, own, Release, Relaxed) {

@@ -14,7 +14,8 @@ use crate::memory::{
 use crate::slab::SizeClass;
 use crate::sync::atomics::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    reads,
 };
 use crate::units::StackId;
 use core::ptr::NonNull;
@@ -126,8 +127,9 @@ pub(super) fn collect_remote(heap: &mut ThreadHeap) -> bool {
         // written before the slab was pushed, and is read before the slab's
         // list is taken, which lets it be pushed again.
         unsafe {
+            reads(&raw const (*slab).remote_next);
             next = (*slab).remote_next;
-            let mut index = (*slab).remote.swap(0, Acquire);
+            let mut index = (*slab).remote.swap(0, AcqRel);
             while index != 0 {
                 let record = (*slab).records.add(index as usize - 1);
                 let word = Record((*record).load(Relaxed));
