@@ -1,0 +1,12 @@
+//! Looking at a process from outside: `top`, `metrics`, `check` of a process
+//! and of cores, and gdb. Needs `make library` first.
+
+mod cores;
+mod debugger;
+mod hostile;
+mod live;
+mod subject;
+mod terminal;
+
+#[path = "../common/mod.rs"]
+mod common;
