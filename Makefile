@@ -79,7 +79,7 @@ embedded:
 	for target in $(embedded_targets); do embedded/build.sh $$target owner-guard || exit 1; done
 
 embedded-test: embedded-model
-	$(CARGO) test --test embedded --test embedded_header
+	$(CARGO) test --test embedded --test header
 
 # What the workspace's own `cargo test` leaves out: the arena on this machine.
 .PHONY: embedded-model

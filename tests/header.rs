@@ -8,18 +8,38 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every source file that holds functions of the header.
-const SOURCES: [&str; 2] = ["src/abi/own.rs", "src/abi/own_exhaustion.rs"];
+/// Every source file that holds functions of the hosted part, and of the arena.
+const HOSTED: [&str; 2] = ["src/abi/own.rs", "src/abi/own_exhaustion.rs"];
+const ARENA: [&str; 9] = [
+    "src/arena/event.rs",
+    "src/arena/region.rs",
+    "src/arena/lost.rs",
+    "src/arena/owners.rs",
+    "src/arena/report.rs",
+    "src/arena/c/mod.rs",
+    "src/arena/c/memory.rs",
+    "src/arena/c/inspect.rs",
+    "src/arena/c/tell.rs",
+];
 
-fn generated() -> String {
-    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
+fn part(config: &str, sources: &[&str]) -> String {
+    let config = cbindgen::Config::from_file(root().join(config)).unwrap();
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in SOURCES {
+    for source in sources {
         builder = builder.with_src(root().join(source));
     }
     let mut text = Vec::new();
     builder.generate().unwrap().write(&mut text);
     String::from_utf8(text).unwrap()
+}
+
+/// The hosted part and the arena's, in one include guard; the arena's outside of
+/// what HEAPWARDEN_DISABLED takes away: firmware allocates from it.
+fn generated() -> String {
+    let hosted = part("cbindgen.toml", &HOSTED);
+    // The type's `_t` is no part of its constants' names.
+    let arena = part("cbindgen.arena.toml", &ARENA).replace("_T_", "_");
+    format!("{hosted}\n{arena}\n#endif /* HEAPWARDEN_H */\n")
 }
 
 /// `make header` sets HEAPWARDEN_WRITE_HEADER to write it anew.
@@ -38,10 +58,14 @@ fn compiles(compiler: &str, standard: &str, language: &str, extra: &[&str]) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let name = format!("header_{}_{}", standard.replace('+', "x"), extra.len());
     let source = folder.join(format!("{name}.{language}"));
-    let body = "#include \"heapwarden.h\"\n#include \"heapwarden.h\"\n\
+    // A second inclusion must change nothing.
+    let again = if standard == "c11" { "#include \"heapwarden.h\"\n" } else { "" };
+    let body = "#include \"heapwarden.h\"\n\
         int main(void) { uint64_t m = heapwarden_mark(); heapwarden_disable(); heapwarden_enable();\n\
-        return (int)heapwarden_check_heap() + heapwarden_leaks_since(m); }\n";
-    std::fs::write(&source, body).unwrap();
+        return (int)heapwarden_check_heap() + heapwarden_leaks_since(m); }\n\
+        static inline void *with_site(heapwarden_arena_t *heap, heapwarden_arena_root_t *root) {\n\
+        (void)root; return heapwarden_arena_malloc_at(heap, 1, HEAPWARDEN_ARENA_CALLER); }\n";
+    std::fs::write(&source, format!("{again}{body}")).unwrap();
     let output = Command::new(compiler)
         .args([
             &format!("-std={standard}"),
@@ -72,4 +96,31 @@ fn the_header_compiles_without_warnings_everywhere() {
             compiles("c++", standard, "cc", extra);
         }
     }
+}
+
+/// What firmware has: a compiler's own three headers, no library.
+#[test]
+fn the_header_needs_no_library() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join("header_freestanding.c");
+    let body = "#include \"heapwarden.h\"\n\
+        void *first(heapwarden_arena_t *heap) { return heapwarden_arena_malloc(heap, 24); }\n";
+    std::fs::write(&source, body).unwrap();
+    let output = Command::new("cc")
+        .args(["-std=gnu11", "-ffreestanding", "-nostdinc", "-Wall", "-Wextra", "-Werror", "-c"])
+        .arg("-isystem")
+        .arg(compilers_own_headers())
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg("-o")
+        .arg(folder.join("header_freestanding.o"))
+        .arg(&source)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn compilers_own_headers() -> String {
+    let output = Command::new("cc").arg("-print-file-name=include").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

@@ -1,7 +1,7 @@
 /* Every crime raises its event, once, and nothing else; its innocent twin
  * raises none; and the heap goes on working. */
 #include "expect.h"
-#include "heapwarden_arena.h"
+#include "heapwarden.h"
 
 #ifndef WINDOW
 #define WINDOW 32

@@ -6,7 +6,7 @@
  * names the lines. The scheduler is a loop: what matters is that every block
  * carries the task that asked for it. */
 #include "board.h"
-#include "heapwarden_arena.h"
+#include "heapwarden.h"
 
 typedef struct message {
     struct message *next;

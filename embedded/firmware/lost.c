@@ -1,7 +1,7 @@
 /* Lost blocks, lost cycles and blocks held by their inside only, among many
  * that are held, each with the line that asked for it. */
 #include "expect.h"
-#include "heapwarden_arena.h"
+#include "heapwarden.h"
 
 typedef struct node {
     struct node *next;

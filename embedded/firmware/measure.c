@@ -1,7 +1,7 @@
 /* heapwarden's row of the table; WINDOW is the poison window in bytes. */
 #include "measure.h"
 
-#include "heapwarden_arena.h"
+#include "heapwarden.h"
 
 #ifndef WINDOW
 #define WINDOW 32

@@ -1,7 +1,7 @@
 /* A million random operations on 64 KiB without a false report; contents and
  * counts are compared with a shadow all the while. */
 #include "expect.h"
-#include "heapwarden_arena.h"
+#include "heapwarden.h"
 
 #ifndef WINDOW
 #define WINDOW 32

@@ -19,14 +19,14 @@ use super::layout::*;
 use super::pattern;
 
 impl<M: Mode> Heap<M> {
-    /// A payload of `requested` bytes, or 0 and a finding.
-    #[inline]
-    pub(super) fn allocate(&mut self, requested: usize, site: usize) -> usize {
-        if requested <= M::LARGEST {
+    /// A payload of the bytes requested, or 0 and a finding.
+    #[inline(never)]
+    pub(super) fn allocate(&mut self) -> usize {
+        let requested = self.event.requested;
+        if requested <= self.largest {
             let need = block_size::<M>(requested);
-            let taken = self.take(need);
-            if taken != 0 {
-                return self.cut(taken, need, requested, site);
+            if let Some(taken) = self.take(need) {
+                return self.cut(taken, need);
             }
         }
         self.notice(ArenaViolation::Exhausted, 0, 0);
@@ -34,90 +34,96 @@ impl<M: Mode> Heap<M> {
     }
 
     /// As `allocate`, at a multiple of `alignment`, a power of two.
-    pub(super) fn allocate_aligned(
-        &mut self,
-        requested: usize,
-        alignment: usize,
-        site: usize,
-    ) -> usize {
+    #[inline(never)]
+    pub(super) fn allocate_aligned(&mut self, alignment: usize) -> usize {
         if alignment <= ALIGNMENT {
-            return self.allocate(requested, site);
+            return self.allocate();
         }
-        if requested <= M::LARGEST / 2 && alignment <= M::LARGEST / 4 {
+        let requested = self.event.requested;
+        if requested <= self.largest && alignment <= self.largest {
             let need = block_size::<M>(requested);
             // Room to move down to the multiple below, and for a gap above and a
             // rest below that are large enough to be blocks.
-            let taken = self.take(need + alignment + 2 * M::SMALLEST);
-            if taken != 0 {
-                // SAFETY: just taken.
-                let end = unsafe { Block::<M>::at(taken) }.end();
-                let payload = |end: usize| (end - need + M::HEADER) & !(alignment - 1);
-                let mut top = payload(end) - M::HEADER + need;
-                if top != end && end - top < M::SMALLEST {
-                    top = payload(end - M::SMALLEST) - M::HEADER + need;
-                }
-                if top != end {
-                    // The part above becomes a free block of its own: first the
-                    // taken block's new end, then the gap.
-                    self.cut_gap(taken, top, end);
-                }
-                return self.cut(taken, need, requested, site);
+            let room = need + alignment + 2 * M::SMALLEST;
+            if room <= self.largest
+                && let Some(taken) = self.take(room)
+            {
+                self.drop_top(taken, need, alignment);
+                return self.cut(taken, need);
             }
         }
         self.notice(ArenaViolation::Exhausted, 0, 0);
         0
     }
 
-    /// Shelves `[top, end)`, the upper part of an unlinked free block.
-    fn cut_gap(&mut self, taken: usize, top: usize, end: usize) {
-        // SAFETY: just taken out of its list, with room for the gap.
-        let block = unsafe { Block::<M>::at(taken) };
-        let flag = block.state() & PREVIOUS_FREE;
+    /// Shortens an unlinked free block so that the payload of a block of `need`
+    /// bytes at its upper end is at a multiple of `alignment`; what is above
+    /// becomes a free block of its own.
+    #[inline(always)]
+    fn drop_top(&mut self, taken: Block<M>, need: usize, alignment: usize) {
+        let end = taken.end();
+        let mut top = end;
+        loop {
+            top = ((top - need + M::HEADER) & !(alignment - 1)) - M::HEADER + need;
+            if top == end {
+                return;
+            }
+            if end - top >= M::SMALLEST {
+                break;
+            }
+            top = end - M::SMALLEST;
+        }
         if !self.poisons_all() {
             self.poison(top, end - top);
         }
-        block.set_state((top - taken) << M::SIZE_SHIFT | FREE | flag);
+        taken.set_state(taken.state() - ((end - top) << M::SIZE_SHIFT));
         // SAFETY: at least SMALLEST bytes at a block's phase, in no list.
         unsafe { self.shelve(top, end - top, 0) };
     }
 
-    /// Cuts `need` bytes from the upper end of the unlinked free block at
-    /// `taken` and makes them the block of a request.
+    /// Cuts `need` bytes from the upper end of an unlinked free block and makes
+    /// them the block of the request.
     #[inline(never)]
-    fn cut(&mut self, taken: usize, mut need: usize, requested: usize, site: usize) -> usize {
-        // SAFETY: just taken out of its list.
-        let state = unsafe { Block::<M>::at(taken) }.state();
-        let size = Block::<M>::size_in(state);
-        let end = taken + size;
-        let mut flag = state & PREVIOUS_FREE;
+    fn cut(&mut self, taken: Block<M>, mut need: usize) -> usize {
+        let size = taken.size();
+        let mut flag = taken.state() & M::PREVIOUS_FREE;
         let mut rest = size - need;
         if rest < M::SMALLEST {
             rest = 0;
             need = size;
         }
-        let address = taken + rest;
-        if M::GUARD && (rest == 0 || self.poisons_all()) {
-            // What is handed out is verified. A lower part that stays free
-            // keeps the window, to be verified when it goes itself.
-            let from = if rest == 0 { taken + M::FREE_HEADER } else { address };
-            let window = self.window(end - from + M::FREE_HEADER);
+        // SAFETY: the upper part of the taken block, or all of it; its end is
+        // the next block or the sentinel.
+        let (block, next) =
+            unsafe { (Block::<M>::at(taken.address() + rest), Block::<M>::at(taken.end())) };
+        if M::GUARD {
+            // Poison that is handed out is verified; what stays free keeps it.
+            let poison = taken.address() + M::FREE_HEADER;
+            let from = if block.address() > poison { block.address() } else { poison };
+            let to = poison + self.window(size);
             // SAFETY: between the free block's header and its footer.
-            let damage = unsafe { pattern::first_difference(from, from + window, pattern::POISON) };
-            if damage != 0 {
+            if unsafe { pattern::difference(from, to, pattern::POISON) } != 0 {
+                // SAFETY: as above.
+                let damage = unsafe { pattern::mend(from, to, pattern::POISON) };
                 self.notice(ArenaViolation::UseAfterFree, damage, 0);
             }
         }
         if rest != 0 {
             // SAFETY: the lower part of the taken block.
-            unsafe { self.shelve(taken, rest, flag) };
-            flag = PREVIOUS_FREE;
+            unsafe { self.shelve(taken.address(), rest, flag) };
+            flag = M::PREVIOUS_FREE;
         }
-        // SAFETY: the block's end is the next block or the sentinel.
-        let next = unsafe { Block::<M>::at(end) };
-        next.set_state(next.state() & !PREVIOUS_FREE);
+        next.set_state(next.state() & !M::PREVIOUS_FREE);
         self.allocations = self.allocations.wrapping_add(1);
         self.spend(need);
-        self.own(address, need, flag, requested, site)
+        self.own(block, need, flag);
+        if M::GUARD {
+            let start = block.payload() + self.event.requested;
+            // SAFETY: from the last word of the request, which nobody has
+            // written yet, to the end of the block.
+            unsafe { pattern::fill(start & !(WORD - 1), next.address(), self.canary(block)) };
+        }
+        block.payload()
     }
 
     /// Counts `size` bytes that were free as used.
@@ -139,47 +145,22 @@ impl<M: Mode> Heap<M> {
     /// Fills the poison of a free block as far as the window reaches.
     #[inline]
     pub(super) fn poison(&self, address: usize, size: usize) {
-        if M::GUARD {
+        let window = self.window(size);
+        if M::GUARD && window != 0 {
             let from = address + M::FREE_HEADER;
             // SAFETY: between header and footer of a free block.
-            unsafe { pattern::fill(from, from + self.window(size), pattern::POISON) };
+            unsafe { pattern::fill(from, from + window, pattern::POISON) };
         }
     }
 
-    /// Makes `size` bytes at `address` the caller's block: state, owner, seal,
-    /// canary. Returns the payload.
-    #[inline(always)]
-    pub(super) fn own(
-        &mut self,
-        address: usize,
-        size: usize,
-        flag: usize,
-        requested: usize,
-        site: usize,
-    ) -> usize {
-        // SAFETY: the caller's unlinked range, at a block's phase.
-        let block = unsafe { Block::<M>::at(address) };
-        let mut state = size << M::SIZE_SHIFT | flag;
-        if M::OWNER || M::GUARD {
-            state |= (size - M::HEADER - M::TAIL - requested) << SLACK_SHIFT;
-        }
-        block.set_state(state);
-        block.set_owner(site, self.birth());
-        block.seal(self.secret());
-        self.arm_here(block);
-        block.payload()
-    }
-
-    /// As `own`, for callers that are not in a hurry.
+    /// Makes `size` bytes at `block` the running request's: state, owner, seal.
     #[inline(never)]
-    pub(super) fn own_called(
-        &mut self,
-        address: usize,
-        size: usize,
-        flag: usize,
-        requested: usize,
-        site: usize,
-    ) -> usize {
-        self.own(address, size, flag, requested, site)
+    pub(super) fn own(&mut self, block: Block<M>, size: usize, flag: usize) {
+        let mut state = size << M::SIZE_SHIFT;
+        if M::SIZE_SHIFT != 0 {
+            state |= size - M::HEADER - M::TAIL - self.event.requested;
+        }
+        let birth = if M::OWNER { self.birth() } else { 0 };
+        block.set_live(state, flag, self.event.site, birth, self.secret());
     }
 }

@@ -6,11 +6,12 @@
 //! iff nobody but the heap wrote to the header.
 
 use core::marker::PhantomData;
+use core::num::NonZeroUsize;
 
 use super::layout::*;
 
 /// The address of a block's header inside a region.
-pub struct Block<M>(usize, PhantomData<M>);
+pub struct Block<M>(NonZeroUsize, PhantomData<M>);
 
 impl<M> Clone for Block<M> {
     fn clone(&self) -> Self {
@@ -50,34 +51,36 @@ impl<M: Mode> Block<M> {
     /// # Safety
     /// `address` is word-aligned and the `FREE_HEADER` bytes from it lie inside
     /// a region of a heap which the caller has locked, for as long as the
-    /// `Block` is used.
+    /// `Block` is used; of the sentinel, only the state is looked at.
     #[inline]
     pub unsafe fn at(address: usize) -> Self {
-        Block(address, PhantomData)
+        // SAFETY: nothing of a region lies at 0, where its descriptor would have
+        // to begin before the first address.
+        Block(unsafe { NonZeroUsize::new_unchecked(address) }, PhantomData)
     }
 
     #[inline]
     fn word(self, offset: usize) -> usize {
         // SAFETY: the promise of `Block::at` covers the header's words.
-        unsafe { load(self.0 + offset) }
+        unsafe { load(self.address() + offset) }
     }
 
     #[inline]
     fn set_word(self, offset: usize, value: usize) {
         // SAFETY: the promise of `Block::at` covers the header's words.
-        unsafe { store(self.0 + offset, value) }
+        unsafe { store(self.address() + offset, value) }
     }
 
     /// Where the header begins.
     #[inline]
     pub fn address(self) -> usize {
-        self.0
+        self.0.get()
     }
 
     /// Where the user's bytes begin.
     #[inline]
     pub fn payload(self) -> usize {
-        self.0 + M::HEADER
+        self.address() + M::HEADER
     }
 
     /// The state word as it stands.
@@ -92,41 +95,52 @@ impl<M: Mode> Block<M> {
         self.set_word(0, state);
     }
 
-    /// Bytes from this header to the next, `ALIGNMENT`-rounded.
+    /// Bytes from this header to the next, `ALIGNMENT`-rounded. Not during a
+    /// leak scan.
     #[inline]
     pub fn size(self) -> usize {
-        Self::size_in(self.state())
+        let state = self.state();
+        if M::SIZE_SHIFT == 0 { state & !(ALIGNMENT - 1) } else { state >> M::SIZE_SHIFT }
     }
 
-    /// The size that a state word holds.
-    #[inline]
-    pub fn size_in(state: usize) -> usize {
-        (state >> M::SIZE_SHIFT) & !(ALIGNMENT - 1)
-    }
-
-    /// Where the next header begins.
+    /// Where the next header begins. Not during a leak scan.
     #[inline]
     pub fn end(self) -> usize {
-        self.0 + self.size()
+        self.address() + self.size()
+    }
+
+    /// As `end`, but also while a leak scan keeps its marks in the size's lowest
+    /// bits.
+    #[inline]
+    pub fn end_in_scan(self) -> usize {
+        self.address() + (self.size() & !(ALIGNMENT - 1))
     }
 
     /// Whether the block is free.
     #[inline]
     pub fn is_free(self) -> bool {
-        self.state() & FREE != 0
+        self.state() & M::FREE != 0
+    }
+
+    /// Bytes between the requested size and the capacity; unknown, and called 0,
+    /// in bare mode, where the header has no room to remember them.
+    #[inline]
+    pub fn slack(self) -> usize {
+        if M::SIZE_SHIFT == 0 { 0 } else { self.state() & SLACK_MASK }
+    }
+
+    /// Where a live block's canary begins, just after what was requested. Not
+    /// during a leak scan.
+    #[inline]
+    pub fn canary(self) -> usize {
+        self.end() - M::TAIL - self.slack()
     }
 
     /// Bytes the program may use: exactly what it asked for, except in bare
-    /// mode, where the header has no room to remember it.
+    /// mode.
     #[inline]
     pub fn requested(self) -> usize {
-        let state = self.state();
-        let capacity = Self::size_in(state).wrapping_sub(M::HEADER + M::TAIL);
-        if M::OWNER || M::GUARD {
-            capacity.wrapping_sub(state >> SLACK_SHIFT & SLACK_MASK)
-        } else {
-            capacity
-        }
+        (self.end_in_scan() - self.payload()).wrapping_sub(M::TAIL + self.slack())
     }
 
     /// Call site (address of a site record) or return address with bit 0 set;
@@ -142,12 +156,19 @@ impl<M: Mode> Block<M> {
         if M::OWNER { self.word(2 * WORD) } else { 0 }
     }
 
-    /// Writes owner, time and task; the check word is not touched.
-    #[inline]
-    pub fn set_owner(self, site: usize, birth: usize) {
+    /// Writes the header of a live block, and seals it. `flag` is not part of
+    /// `state`.
+    #[inline(always)]
+    pub fn set_live(self, state: usize, flag: usize, site: usize, birth: usize, secret: usize) {
+        self.set_state(state | flag);
+        let mut covered = secret ^ self.address() ^ state;
         if M::OWNER {
             self.set_word(WORD, site);
             self.set_word(2 * WORD, birth);
+            covered ^= site ^ birth ^ (birth << 3);
+        }
+        if M::GUARD {
+            self.set_word(M::HEADER - WORD, covered);
         }
     }
 
@@ -157,45 +178,63 @@ impl<M: Mode> Block<M> {
         self.word(M::LINKS)
     }
 
-    /// Previous block in the free list, 0 at its head.
+    /// The address of the word that points to this free block: its list's head,
+    /// or the `next` link of the block before it.
     #[inline]
-    pub fn previous(self) -> usize {
+    pub fn slot(self) -> usize {
         self.word(M::LINKS + WORD)
     }
 
-    /// Writes and seals the header of a free block that becomes its list's head.
+    /// Replaces the leak scan's marks, and keeps the seal.
     #[inline]
-    pub fn set_free(self, size: usize, flag: usize, next: usize, secret: usize) {
-        let state = size << M::SIZE_SHIFT | FREE;
-        self.set_state(state | flag);
-        self.set_word(M::LINKS, next);
-        self.set_word(M::LINKS + WORD, 0);
+    pub fn set_marks(self, marks: usize) {
+        let change = (self.state() ^ marks) & (COLOUR_MASK | PENDING);
+        self.set_state(self.state() ^ change);
         if M::GUARD {
-            let links = if M::SEALS_LINKS { next } else { 0 };
-            self.set_word(M::HEADER - WORD, secret ^ self.0 ^ state ^ links);
+            self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ change);
         }
     }
 
-    /// Changes one link of a sealed free block and keeps the seal: the check
-    /// word is linear in its words, so the difference is enough.
+    /// Where this free block's `next` link lies: the slot of the one after it.
+    #[inline]
+    pub fn next_slot(self) -> usize {
+        self.address() + M::LINKS
+    }
+
+    /// Writes the header of a free block, and seals it.
+    #[inline(always)]
+    pub fn set_free(self, size: usize, flag: usize, next: usize, slot: usize, secret: usize) {
+        let state = size << M::SIZE_SHIFT | M::FREE;
+        self.set_state(state | flag);
+        self.set_word(M::LINKS, next);
+        self.set_word(M::LINKS + WORD, slot);
+        if M::GUARD {
+            let links = if M::SEALS_LINKS { next ^ slot ^ (slot << 3) } else { 0 };
+            self.set_word(M::HEADER - WORD, secret ^ self.address() ^ state ^ links);
+        }
+    }
+
+    /// Changes the next link of a sealed free block and keeps the seal: the
+    /// check word is linear in its words, so the difference is enough.
     #[inline]
     pub fn relink_next(self, next: usize) {
-        if M::SEALS_LINKS {
-            let change = self.next() ^ next;
-            self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ change);
-        }
+        self.reseal(self.next() ^ next);
         self.set_word(M::LINKS, next);
     }
 
     /// See [`Block::relink_next`].
     #[inline]
-    pub fn relink_previous(self, previous: usize) {
+    pub fn relink_slot(self, slot: usize) {
+        let change = self.slot() ^ slot;
+        self.reseal(change ^ (change << 3));
+        self.set_word(M::LINKS + WORD, slot);
+    }
+
+    #[inline]
+    fn reseal(self, change: usize) {
         if M::SEALS_LINKS {
-            let change = self.previous() ^ previous;
-            let check = self.word(M::HEADER - WORD) ^ change ^ (change << 3);
-            self.set_word(M::HEADER - WORD, check);
+            self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ change);
         }
-        self.set_word(M::LINKS + WORD, previous);
     }
 
     /// Writes the size into the last word of a free block, where the block
@@ -204,21 +243,27 @@ impl<M: Mode> Block<M> {
     pub fn set_footer(self, size: usize) {
         // SAFETY: the last word of a free block belongs to the heap; `size` was
         // just computed from blocks inside the region.
-        unsafe { store(self.0 + size - WORD, size) }
+        unsafe { store(self.address() + size - WORD, size) }
     }
 
-    /// The check word that the header should have.
+    /// The check word that the header should have, its state being that of a
+    /// free block or that of a live one.
     ///
     /// `b ^ b << 3` keeps two equal words (a stray `memset`) from cancelling.
-    #[inline]
-    fn expected(self, secret: usize) -> usize {
-        let state = self.state();
-        let covered = secret ^ self.0 ^ (state & CHECKED);
-        if (state & FREE != 0) != M::SEALS_LINKS {
+    #[inline(always)]
+    fn expected_as(self, is_free: bool, secret: usize) -> usize {
+        let covered = secret ^ self.address() ^ (self.state() & !M::PREVIOUS_FREE);
+        if is_free != M::SEALS_LINKS {
             return covered;
         }
         let (a, b) = (self.word(M::LINKS), self.word(M::LINKS + WORD));
         covered ^ a ^ b ^ (b << 3)
+    }
+
+    /// As `expected_as`, of a block that may be either.
+    #[inline(never)]
+    fn expected(self, secret: usize) -> usize {
+        self.expected_as(self.is_free(), secret)
     }
 
     /// Makes the check word right.
@@ -232,39 +277,37 @@ impl<M: Mode> Block<M> {
     /// Whether the header is as the heap wrote it; always true without guard.
     #[inline]
     pub fn is_sealed(self, secret: usize) -> bool {
-        !M::GUARD || self.compare_seal(secret)
-    }
-
-    /// As `is_sealed`, of a header whose state is known to be that of a free
-    /// block of `size` bytes.
-    #[inline(always)]
-    pub fn is_sealed_free(self, size: usize, secret: usize) -> bool {
-        let mut covered = secret ^ self.0 ^ (size << M::SIZE_SHIFT | FREE);
-        if M::SEALS_LINKS {
-            covered ^= self.next() ^ self.previous() ^ (self.previous() << 3);
-        }
-        !M::GUARD || self.word(M::HEADER - WORD) == covered
-    }
-
-    /// As `is_sealed`, for the caller in a hurry.
-    #[inline(always)]
-    pub fn is_sealed_here(self, secret: usize) -> bool {
         !M::GUARD || self.word(M::HEADER - WORD) == self.expected(secret)
     }
 
-    #[inline(never)]
-    fn compare_seal(self, secret: usize) -> bool {
-        self.word(M::HEADER - WORD) == self.expected(secret)
+    /// As `is_sealed`, of a block that says it is free, or says it is not.
+    #[inline(always)]
+    pub fn is_sealed_as(self, is_free: bool, secret: usize) -> bool {
+        !M::GUARD || self.word(M::HEADER - WORD) == self.expected_as(is_free, secret)
     }
 
-    /// Makes the header wrong, so that no stale one is left behind when the
-    /// block is absorbed by its neighbour: freeing it again will show.
+    /// Whether this is the sound header of a free block of `size` bytes.
+    #[inline(always)]
+    pub fn is_free_of(self, size: usize, secret: usize) -> bool {
+        let state = size << M::SIZE_SHIFT | M::FREE;
+        if !M::GUARD {
+            return self.state() & !M::PREVIOUS_FREE == state;
+        }
+        let mut covered = secret ^ self.address() ^ state;
+        if M::SEALS_LINKS {
+            covered ^= self.next() ^ self.slot() ^ (self.slot() << 3);
+        }
+        self.word(M::HEADER - WORD) == covered
+    }
+
+    /// Makes the header of an absorbed block wrong, so that no stale one is left
+    /// behind: freeing it again will show.
     #[inline]
-    pub fn unseal(self, pattern: usize) {
+    pub fn unseal(self, secret: usize) {
         if M::GUARD {
-            self.set_word(M::HEADER - WORD, pattern);
+            self.set_word(M::HEADER - WORD, secret);
         } else {
-            self.set_state(FREE);
+            self.set_state(M::FREE);
         }
     }
 }

@@ -29,7 +29,7 @@ impl<M: Mode> Arena<M> {
     pub fn check_slice(self, cursor: &mut ArenaCursor, blocks: usize, site: usize) -> usize {
         let mut left = if M::GUARD { blocks } else { usize::MAX };
         let mut violations = 0;
-        let heap = self.enter();
+        let heap = self.enter_for(site, 0);
         if cursor.block != 0 {
             // SAFETY: a block's place, from an earlier slice.
             let block = unsafe { Block::<M>::at(cursor.block) };
@@ -48,7 +48,7 @@ impl<M: Mode> Arena<M> {
             left = left.saturating_sub(1);
             if self.heap().inspect(block) {
                 violations += 1;
-                self.tell(site, 0);
+                self.tell();
             }
             cursor.block = block.end();
         }
@@ -59,21 +59,22 @@ impl<M: Mode> Arena<M> {
     /// Checks the block at `pointer` and both its neighbours; returns the
     /// number of violations.
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
-        let heap = self.enter();
+        let heap = self.enter_for(site, 0);
         let before = heap.violations;
-        if let Some(block) = heap.claim(pointer.addr()) {
+        if let Some(block) = self.claim_or_tell(pointer) {
             if block.end() < heap.end {
                 // SAFETY: a block's end is the next block's place.
                 heap.inspect(unsafe { Block::at(block.end()) });
             }
-            let below = heap.sound_header(block.address());
-            if M::GUARD && below != 0 && !self.has_finding() {
-                // SAFETY: a header's place.
-                self.heap().inspect(unsafe { Block::at(below) });
+            if M::GUARD
+                && !self.has_finding()
+                && let Some(below) = heap.sound_header(block.address())
+            {
+                heap.inspect(below);
             }
         }
         if self.has_finding() {
-            self.tell(site, 0);
+            self.tell();
         }
         let after = self.heap().violations;
         self.leave();
@@ -86,14 +87,14 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     fn inspect(&mut self, block: Block<M>) -> bool {
         let address = block.address();
-        if !block.is_sealed(self.secret()) || (!M::GUARD && !self.is_plausible(address)) {
-            self.explain(address);
+        if !block.is_sealed(self.secret()) || (!M::GUARD && !self.is_plausible(block)) {
+            self.explain(block);
             self.repair(block);
             return true;
         }
         let size = block.size();
         if !block.is_free() {
-            if !self.notice_overflow(block) {
+            if self.claim(block.payload()).is_some() {
                 return false;
             }
             // The header above may be part of the same crime.
@@ -114,7 +115,7 @@ impl<M: Mode> Heap<M> {
             if M::GUARD {
                 let from = address + M::FREE_HEADER;
                 let to = from + self.window(size);
-                let place = pattern::first_difference(from, to, pattern::POISON);
+                let place = pattern::mend(from, to, pattern::POISON);
                 if place != 0 {
                     damage = place;
                 }
@@ -122,7 +123,6 @@ impl<M: Mode> Heap<M> {
         }
         if damage != 0 {
             block.set_footer(size);
-            self.poison(address, size);
             self.notice(ArenaViolation::UseAfterFree, damage, 0);
         }
         damage != 0
@@ -131,11 +131,11 @@ impl<M: Mode> Heap<M> {
     /// Makes a header sound again and rebuilds the free lists.
     fn repair(&mut self, block: Block<M>) {
         let address = block.address();
-        if !self.is_plausible(address) {
+        if !self.is_plausible(block) {
             // The size is gone: find the next header by its seal.
             let mut end = address + M::SMALLEST;
             loop {
-                if !M::GUARD || end > self.end - M::SMALLEST {
+                if !M::GUARD || end >= self.end {
                     end = self.end;
                     break;
                 }
@@ -145,7 +145,8 @@ impl<M: Mode> Heap<M> {
                 }
                 end += ALIGNMENT;
             }
-            self.own_called(address, end - address, 0, end - address - M::HEADER - M::TAIL, 0);
+            block.set_live((end - address) << M::SIZE_SHIFT, 0, 0, 0, self.secret());
+            self.arm(block);
         }
         block.seal(self.secret());
         self.rebuild_lists();
@@ -154,20 +155,18 @@ impl<M: Mode> Heap<M> {
     /// Forgets all free lists and enters every free block anew; sets
     /// PREVIOUS_FREE right on the way.
     fn rebuild_lists(&mut self) {
-        for class in 0..self.classes {
-            self.set_head(class, 0);
-        }
-        for word in 0..MAP_WORDS {
-            // SAFETY: below the array's length.
-            unsafe { *self.map.get_unchecked_mut(word) = 0 };
-        }
+        // SAFETY: the heads up to the sentinel's, which stays 0, are the heap's.
+        unsafe { pattern::fill(self.head(0), self.head(self.last_class + 1), 0) };
+        self.map = [0; MAP_WORDS];
+        let (word, bit) = self.bit(self.last_class + 1);
+        *word = bit;
         let mut cursor = ArenaCursor::default();
         self.free_bytes = 0;
         let mut flag = 0;
         while let Some(address) = self.next_place(&mut cursor) {
             // SAFETY: a header's place.
             let block = unsafe { Block::<M>::at(address) };
-            if !self.is_plausible(address) {
+            if !self.is_plausible(block) {
                 cursor.block = self.end;
                 continue;
             }
@@ -177,9 +176,9 @@ impl<M: Mode> Heap<M> {
                 self.free_bytes += size;
                 // SAFETY: a free block, in no list now; its range is its own.
                 unsafe { self.shelve(address, size, flag) };
-                flag = PREVIOUS_FREE;
+                flag = M::PREVIOUS_FREE;
             } else {
-                block.set_state(block.state() & !PREVIOUS_FREE | flag);
+                block.set_state(block.state() & !M::PREVIOUS_FREE | flag);
                 flag = 0;
             }
             if cursor.block == self.end {

@@ -7,7 +7,7 @@
 use core::ptr::NonNull;
 
 use super::block::Block;
-use super::event::{ArenaAnswer, ArenaConfig, ArenaEvent, ArenaViolation};
+use super::event::{ArenaAnswer, ArenaConfig, ArenaViolation};
 use super::heap::Heap;
 use super::layout::*;
 
@@ -70,9 +70,24 @@ impl<M: Mode> Arena<M> {
         self.heap()
     }
 
-    /// Gives the lock back.
+    /// Takes the lock for a call from `site` that asks for `requested` bytes.
     #[inline]
+    pub(super) fn enter_for<'lock>(self, site: usize, requested: usize) -> &'lock mut Heap<M> {
+        let heap = self.enter();
+        heap.event.site = site;
+        heap.event.requested = requested;
+        heap
+    }
+
+    /// Gives the lock back.
+    #[inline(never)]
     pub(super) fn leave(self) {
+        self.leave_here();
+    }
+
+    /// As `leave`, for the caller in a hurry.
+    #[inline(always)]
+    fn leave_here(self) {
         // SAFETY: as in `enter`.
         unsafe {
             let config = &raw const (*self.0.as_ptr()).config;
@@ -93,99 +108,89 @@ impl<M: Mode> Arena<M> {
     /// Whether there is something to tell.
     #[inline]
     pub(super) fn has_finding(self) -> bool {
-        self.heap().finding.kind != ArenaViolation::None
+        self.heap().event.kind != ArenaViolation::None
     }
 
     /// Tells the handler, between giving the lock back and taking it again.
     #[cold]
     #[inline(never)]
-    pub(super) fn tell(self, site: usize, requested: usize) -> ArenaAnswer {
+    pub(super) fn tell(self) -> ArenaAnswer {
         let heap = self.heap();
-        let finding = &mut heap.finding;
-        let event = ArenaEvent {
-            kind: finding.kind,
-            address: finding.address,
-            site,
-            requested,
-            block: finding.block,
-        };
-        finding.kind = ArenaViolation::None;
+        let mut event = heap.event;
+        heap.event.kind = ArenaViolation::None;
         if event.kind == ArenaViolation::Exhausted {
             heap.failures = heap.failures.wrapping_add(1);
         } else {
             heap.violations = heap.violations.wrapping_add(1);
         }
-        let (on_event, context) = (heap.config.on_event, heap.config.context);
         let mut answer = ArenaAnswer::Continue;
-        if let Some(on_event) = on_event {
+        if let Some(on_event) = heap.config.on_event {
+            let context = heap.config.context;
             self.leave();
             // SAFETY: the user gave the handler together with its context.
             answer = unsafe { on_event(context, &event) };
             if answer == ArenaAnswer::Abort {
                 halt();
             }
-            self.enter();
+            // Others may have used the heap: the operation is this one again.
+            event.kind = ArenaViolation::None;
+            self.enter().event = event;
         }
         answer
     }
 
     /// Tells the handler if there is something to tell, then gives the lock back.
-    #[inline]
-    pub(super) fn leave_telling(self, site: usize) {
+    #[inline(never)]
+    pub(super) fn leave_telling(self) {
         if self.has_finding() {
-            self.tell(site, 0);
+            self.tell();
         }
-        self.leave();
+        self.leave_here();
     }
 
-    /// A payload of `size` bytes, or null.
-    #[inline]
-    fn allocate_by(
-        self,
-        size: usize,
-        site: usize,
-        attempt: impl Fn(&mut Heap<M>) -> usize,
-    ) -> *mut u8 {
-        self.enter();
-        loop {
-            let payload = attempt(self.heap());
-            if !self.has_finding() || self.tell(site, size) != ArenaAnswer::Retry || payload != 0 {
-                self.leave();
-                return core::ptr::with_exposed_provenance_mut(payload);
-            }
+    /// Under the lock: what `attempt` gives, or gives when tried once more.
+    #[inline(always)]
+    fn allocate_by(self, attempt: impl Fn(&mut Heap<M>) -> usize) -> *mut u8 {
+        let mut payload = attempt(self.heap());
+        if self.has_finding() && self.tell() == ArenaAnswer::Retry && payload == 0 {
+            payload = attempt(self.heap());
         }
+        self.leave_telling();
+        core::ptr::with_exposed_provenance_mut(payload)
     }
 
     /// A payload of `size` bytes at a multiple of two words, or null.
     #[inline(never)]
     pub fn allocate_plain(self, size: usize, site: usize) -> *mut u8 {
-        self.allocate_by(size, site, |heap| heap.allocate(size, site))
+        self.enter_for(site, size);
+        self.allocate_by(|heap| heap.allocate())
     }
 
     /// A payload of `size` bytes at a multiple of `alignment`, or null.
     /// `alignment` is a power of two.
-    pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
-        self.allocate_by(size, site, |heap| heap.allocate_aligned(size, alignment, site))
-    }
-
-    /// Takes the lock and the live block at `pointer`; tells what is wrong with
-    /// it and returns `None`, the lock given back, if it is none.
     #[inline(never)]
-    pub(super) fn enter_with(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
-        let block = self.enter().claim(pointer.addr());
-        if block.is_some() { block } else { self.claim_again(pointer, site) }
+    pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
+        self.enter_for(site, size);
+        self.allocate_by(|heap| heap.allocate_aligned(alignment))
     }
 
-    /// Tells why a claim failed; what could be mended is claimed once more.
+    /// Under the lock: the live block at `pointer`, or what is wrong with it is
+    /// told.
+    #[inline(always)]
+    pub(super) fn claim_or_tell(self, pointer: *mut u8) -> Option<Block<M>> {
+        let block = self.heap().claim(pointer.addr());
+        if block.is_some() { block } else { self.claim_again(pointer) }
+    }
+
+    /// Tells why a claim failed, and claims what could be mended once more.
     #[cold]
     #[inline(never)]
-    fn claim_again(self, pointer: *mut u8, site: usize) -> Option<Block<M>> {
-        self.tell(site, 0);
-        // Mended, if it is a block at all; unless another task was faster.
+    fn claim_again(self, pointer: *mut u8) -> Option<Block<M>> {
+        self.tell();
         let block = self.heap().claim(pointer.addr());
+        // None: it was no block at all, or another task was faster.
         if block.is_none() {
-            self.heap().finding.kind = ArenaViolation::None;
-            self.leave();
+            self.heap().event.kind = ArenaViolation::None;
         }
         block
     }
@@ -200,14 +205,14 @@ impl<M: Mode> Arena<M> {
         if pointer.is_null() {
             return;
         }
-        let mut block = self.enter().claim_here(pointer.addr());
-        if block.is_none() {
-            block = self.claim_again(pointer, site);
-        }
-        if let Some(block) = block {
+        self.enter_for(site, 0);
+        if let Some(block) = self.claim_or_tell(pointer) {
             self.heap().discard(block);
-            self.leave_telling(site);
         }
+        if self.has_finding() {
+            self.tell();
+        }
+        self.leave_here();
     }
 }
 

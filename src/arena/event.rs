@@ -113,13 +113,13 @@ pub struct ArenaEvent {
     pub kind: ArenaViolation,
     /// The pointer given to the call, or the first damaged byte or word.
     pub address: usize,
-    /// Call site of the call that noticed, as in [`ArenaBlock::site`].
-    pub site: usize,
-    /// Bytes asked for (exhaustion).
-    pub requested: usize,
     /// Payload of the live block concerned, for `heapwarden_arena_block_of`;
     /// 0 = none. A block that is being freed is freed after the handler's return.
     pub block: usize,
+    /// Call site of the call that noticed, as in [`ArenaBlock::site`].
+    pub site: usize,
+    /// Bytes asked for by the call that noticed; 0 = it asks for none.
+    pub requested: usize,
 }
 
 /// How a heap meets its firmware. All zeros is valid: no handler, no lock, one

@@ -2,51 +2,45 @@
 //!
 //! ```text
 //!  memory given to `create`
-//!  | Heap | list heads | region: next, end | block | block | … | sentinel |
+//!  | Heap | list heads, 0 | region: next, end | block | block | … | sentinel |
 //! ```
 //!
-//! Invariants: `free_bytes` is the sum of all free blocks' sizes; list `c` is
-//! non-empty iff bit `c` of `map` is set; `finding.kind` is `None` iff the
-//! running operation has noticed nothing that is still to be told.
+//! Invariants: `free_bytes` is the sum of all free blocks' sizes; `event.kind`
+//! is `None` iff the running operation has noticed nothing that is still to be
+//! told; `event.site` and `event.requested` are the running operation's.
 
 use core::marker::PhantomData;
 use core::mem::size_of;
 
-use super::block::{load, store};
 use super::classes::{self, MAP_WORDS};
-use super::event::{ArenaConfig, ArenaViolation};
+use super::event::{ArenaConfig, ArenaEvent, ArenaViolation};
 use super::layout::*;
 use super::pattern;
-
-/// What an operation noticed.
-pub(super) struct Finding {
-    pub kind: ArenaViolation,
-    /// The pointer given, or the first damaged byte or word.
-    pub address: usize,
-    /// Payload of the live block concerned, 0 = none.
-    pub block: usize,
-}
 
 /// A heap inside memory that its user gave; see the module's head.
 #[repr(C)]
 pub struct Heap<M> {
     pub(super) config: ArenaConfig,
-    pub(super) map: [u32; MAP_WORDS],
-    pub(super) classes: usize,
-    pub(super) regions: usize,
+    /// The running operation, and what it noticed.
+    pub(super) event: ArenaEvent,
     /// First block and sentinel of the region last asked for.
     pub(super) first: usize,
     pub(super) end: usize,
+    pub(super) regions: usize,
     pub(super) total_bytes: usize,
     pub(super) free_bytes: usize,
     pub(super) least_free: usize,
-    /// Also the clock where there is none.
-    pub(super) allocations: u32,
     pub(super) failures: u32,
     pub(super) violations: u32,
+    /// Also the clock where there is none.
+    pub(super) allocations: u32,
     /// Stamps given out from now on are at least this (see `mark`).
     pub(super) floor: u32,
-    pub(super) finding: Finding,
+    /// Bytes of the largest block and request that the lists can hold.
+    pub(super) largest: usize,
+    /// The number of the last list; the sentinel comes after it.
+    pub(super) last_class: usize,
+    pub(super) map: [usize; MAP_WORDS],
     mode: PhantomData<M>,
 }
 
@@ -63,13 +57,14 @@ impl<M: Mode> Heap<M> {
         config: &ArenaConfig,
     ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
-        let limit = base + length;
         let start = (base + ALIGNMENT - 1) & !(ALIGNMENT - 1);
         let widest = if config.largest_region == 0 { length } else { config.largest_region };
-        let widest = if widest < M::LARGEST { widest } else { M::LARGEST };
-        let classes = classes::count(widest);
-        let region = start + size_of::<Self>() + classes * WORD;
-        if region > limit {
+        let largest = if widest < M::LARGEST { widest } else { M::LARGEST };
+        // A request of `largest` bytes has a list, though never a block.
+        let last_class = classes::of(largest + M::HEADER + M::TAIL + ALIGNMENT);
+        // The lists' heads and the sentinel's.
+        let region = start + size_of::<Self>() + (last_class + 2) * WORD;
+        if region > base + length {
             return None;
         }
         // SAFETY: aligned, and the structure and its list heads end at `region`,
@@ -80,12 +75,14 @@ impl<M: Mode> Heap<M> {
             pattern::fill(start, region, 0);
             let heap = core::ptr::with_exposed_provenance_mut::<Self>(start);
             let this = &mut *heap;
-            this.classes = classes;
             this.config = *config;
-            if this.config.secret == 0 {
-                this.config.secret = usize::MAX / 0xffff * 0x5bd1;
-            }
-            this.add_region(region, limit);
+            // A secret of 0 is no secret; any constant makes zeros no header.
+            this.config.secret ^= usize::MAX / 0xffff * 0x5bd1;
+            this.largest = largest & !(ALIGNMENT - 1);
+            this.last_class = last_class;
+            let (word, bit) = this.bit(last_class + 1);
+            *word = bit;
+            this.add_region(region, base + length);
             if this.regions == 0 { None } else { Some(heap) }
         }
     }
@@ -102,31 +99,13 @@ impl<M: Mode> Heap<M> {
         self.config.poison_window == usize::MAX
     }
 
-    /// The address of list `class`'s head.
-    #[inline]
-    fn head_address(&self, class: usize) -> usize {
-        core::ptr::from_ref(self).addr() + size_of::<Self>() + class * WORD
-    }
-
-    /// The first block of list `class`, 0 when it is empty.
-    #[inline]
-    pub(super) fn head(&self, class: usize) -> usize {
-        // SAFETY: `create` laid out `classes` heads after the structure, and
-        // classes come from sizes that a region of this heap can have.
-        unsafe { load(self.head_address(class)) }
-    }
-
-    #[inline]
-    pub(super) fn set_head(&mut self, class: usize, block: usize) {
-        // SAFETY: as in `head`.
-        unsafe { store(self.head_address(class), block) }
-    }
-
     /// Remembers what an operation noticed; its door tells it.
     #[cold]
     #[inline(never)]
     pub(super) fn notice(&mut self, kind: ArenaViolation, address: usize, block: usize) {
-        self.finding = Finding { kind, address, block };
+        self.event.kind = kind;
+        self.event.address = address;
+        self.event.block = block;
     }
 
     /// Milliseconds since power-on; 0 without a clock.
@@ -139,6 +118,7 @@ impl<M: Mode> Heap<M> {
     }
 
     /// The present stamp, 24 bits: quarter seconds, or allocations.
+    #[inline]
     pub(super) fn stamp(&self) -> u32 {
         let now = match self.config.clock {
             // SAFETY: the user gave the function together with its context.
@@ -149,17 +129,19 @@ impl<M: Mode> Heap<M> {
         if (ahead as i32) < 0 { self.floor } else { now }
     }
 
+    /// The number of the running task.
+    #[inline]
+    pub(super) fn task(&self) -> u32 {
+        match self.config.task {
+            // SAFETY: the user gave the function together with its context.
+            Some(task) => (unsafe { task(self.config.context) }) & 0xff,
+            None => 0,
+        }
+    }
+
     /// The stamp word of a new block.
     #[inline]
     pub(super) fn birth(&self) -> usize {
-        if !M::OWNER {
-            return 0;
-        }
-        let mut birth = self.stamp() << 8;
-        if let Some(task) = self.config.task {
-            // SAFETY: the user gave the function together with its context.
-            birth |= unsafe { task(self.config.context) } & 0xff;
-        }
-        birth as usize
+        (self.stamp() << 8 | self.task()) as usize
     }
 }

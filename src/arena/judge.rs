@@ -21,40 +21,38 @@ impl<M: Mode> Heap<M> {
     /// or underflow the block is mended: a second claim succeeds.
     #[inline(never)]
     pub(super) fn claim(&mut self, payload: usize) -> Option<Block<M>> {
-        self.claim_here(payload)
-    }
-
-    /// As `claim`, for the caller in a hurry.
-    #[inline(always)]
-    pub(super) fn claim_here(&mut self, payload: usize) -> Option<Block<M>> {
         let address = payload.wrapping_sub(M::HEADER);
-        if !payload.is_multiple_of(ALIGNMENT) || !self.enter_region_of_header(address) {
+        if !payload.is_multiple_of(ALIGNMENT) || !self.enter_region_of(address) {
             self.notice(ArenaViolation::InvalidFree, payload, 0);
             return None;
         }
-        // SAFETY: at a block's phase, with room for a header below the end.
+        // SAFETY: at a block's phase, below the region's end.
         let block = unsafe { Block::<M>::at(address) };
-        if !block.is_free()
-            && block.is_sealed_here(self.secret())
-            && (M::GUARD || block.size() != 0)
+        if block.is_free()
+            || !block.is_sealed_as(false, self.secret())
+            || (!M::GUARD && block.size() == 0)
         {
-            if self.is_armed(block) {
-                return Some(block);
-            }
-            self.notice_overflow(block);
-        } else {
-            self.explain(address);
+            self.explain(block);
+            return None;
         }
+        if !M::GUARD {
+            return Some(block);
+        }
+        let (start, end) = (block.canary(), block.end());
+        // SAFETY: from the end of the request to the end of a live block.
+        if unsafe { pattern::is_whole(start, end, self.canary(block)) } {
+            return Some(block);
+        }
+        let damage = self.arm(block);
+        self.notice(ArenaViolation::Overflow, damage, block.payload());
         None
     }
 
-    /// Notices why the header at `address`, a block's phase inside the region
+    /// Notices why the header of `block`, at a block's phase inside the region
     /// entered last, is not that of a live block.
     #[cold]
     #[inline(never)]
-    pub(super) fn explain(&mut self, address: usize) {
-        // SAFETY: the caller's promise; room for a header as above.
-        let block = unsafe { Block::<M>::at(address) };
+    pub(super) fn explain(&mut self, block: Block<M>) {
         let mut kind = ArenaViolation::DoubleFree;
         let mut concerned = 0;
         if !M::GUARD {
@@ -62,29 +60,32 @@ impl<M: Mode> Heap<M> {
                 kind = ArenaViolation::InvalidFree;
             }
         } else if !block.is_free() || !block.is_sealed(self.secret()) {
-            let below = self.sound_header(address);
-            // SAFETY: `sound_header` gives a header's place, or 0, which is not
-            // looked at.
-            let lower = unsafe { Block::<M>::at(below) };
-            if below != 0 && lower.end() > address {
+            let below = self.sound_header(block.address());
+            match below {
                 // Inside a block: this never was a header, or is none any more.
-                if !lower.is_free() {
-                    kind = ArenaViolation::InvalidFree;
-                    concerned = lower.payload();
-                }
-            } else {
-                kind = ArenaViolation::Corrupt;
-                if self.is_plausible(address) {
-                    kind = ArenaViolation::UseAfterFree;
-                    if !block.is_free() {
-                        kind = ArenaViolation::Underflow;
-                        concerned = block.payload();
-                        block.seal(self.secret());
+                Some(below) if below.end() > block.address() => {
+                    if !below.is_free() {
+                        kind = ArenaViolation::InvalidFree;
+                        concerned = below.payload();
                     }
                 }
-                // Perhaps the block below ran over its end, into this header.
-                if below != 0 && !lower.is_free() && self.notice_overflow(lower) {
-                    return;
+                _ => {
+                    kind = ArenaViolation::Corrupt;
+                    if self.is_plausible(block) {
+                        kind = ArenaViolation::UseAfterFree;
+                        if !block.is_free() {
+                            kind = ArenaViolation::Underflow;
+                            concerned = block.payload();
+                            block.seal(self.secret());
+                        }
+                    }
+                    // Perhaps the block below ran over its end, into this header.
+                    if let Some(below) = below
+                        && !below.is_free()
+                        && self.claim(below.payload()).is_none()
+                    {
+                        return;
+                    }
                 }
             }
         }
@@ -92,67 +93,35 @@ impl<M: Mode> Heap<M> {
     }
 
     /// The nearest sound header strictly below `address` in the region entered
-    /// last, found by its seal; 0 = none.
+    /// last, found by its seal.
     #[inline(never)]
-    pub(super) fn sound_header(&self, address: usize) -> usize {
+    pub(super) fn sound_header(&self, address: usize) -> Option<Block<M>> {
         let mut at = address;
         while at > self.first {
             at -= ALIGNMENT;
             // SAFETY: at a block's phase inside the region, below a header.
-            if unsafe { Block::<M>::at(at) }.is_sealed(self.secret()) {
-                return at;
+            let block = unsafe { Block::<M>::at(at) };
+            if block.is_sealed(self.secret()) {
+                return Some(block);
             }
         }
-        0
+        None
     }
 
-    /// Where a live block's canary begins and ends, and its word.
+    /// The word of a live block's canary.
     #[inline]
-    fn canary(&self, block: Block<M>) -> (usize, usize, usize) {
-        let canary = pattern::canary(self.secret(), block.address());
-        (block.payload() + block.requested(), block.end(), canary)
+    pub(super) fn canary(&self, block: Block<M>) -> usize {
+        pattern::canary(self.secret(), block.address())
     }
 
-    /// Writes a live block's canary.
+    /// Writes a live block's canary; returns the first byte that was another.
     #[inline(never)]
-    pub(super) fn arm(&self, block: Block<M>) {
-        self.arm_here(block);
-    }
-
-    /// As `arm`, for the caller in a hurry.
-    #[inline(always)]
-    pub(super) fn arm_here(&self, block: Block<M>) {
-        if M::GUARD {
-            let (start, end, canary) = self.canary(block);
-            // SAFETY: from the end of the request to the end of a live block.
-            unsafe { pattern::arm(start, end, canary) };
-        }
-    }
-
-    /// Whether a live block's canary is whole.
-    #[inline]
-    pub(super) fn is_armed(&self, block: Block<M>) -> bool {
+    pub(super) fn arm(&self, block: Block<M>) -> usize {
         if !M::GUARD {
-            return true;
+            return 0;
         }
-        let (start, end, canary) = self.canary(block);
         // SAFETY: from the end of the request to the end of a live block.
-        unsafe { pattern::is_whole(start, end, canary) }
-    }
-
-    /// If a live block's canary is damaged, notices the overflow and mends it.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn notice_overflow(&mut self, block: Block<M>) -> bool {
-        if self.is_armed(block) {
-            return false;
-        }
-        let (start, end, canary) = self.canary(block);
-        // SAFETY: as above.
-        let damage = unsafe { pattern::first_damage(start, end, canary) };
-        self.arm(block);
-        self.notice(ArenaViolation::Overflow, damage, block.payload());
-        true
+        unsafe { pattern::mend(block.canary(), block.end(), self.canary(block)) }
     }
 
     /// What is known of a block.

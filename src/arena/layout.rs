@@ -7,7 +7,7 @@
 //!  live block, owner + guard                    free block, owner + guard
 //!  +0 state  size, slack, colour, flags         +0 state  size, FREE
 //!  +1 site   call site or return address | 1    +1 next   in its free list
-//!  +2 stamp  24 bits of time, 8 bits of task    +2 prev
+//!  +2 stamp  24 bits of time, 8 bits of task    +2 slot   the word that points here
 //!  +3 check  secret ^ address ^ the words above +3 check
 //!  +4 payload … requested bytes                 +4 poison … (window)
 //!     canary  >= 1 word, fills the slack            footer = size, last word
@@ -20,10 +20,11 @@
 //! | guard       | state check             | 1    | 24                      |
 //! | owner+guard | state site stamp check  | 1    | 24                      |
 //!
-//! The state word, from the top bit down (bare: size and the two low flags):
+//! The state word, from the top bit down (bare: size, PREVIOUS_FREE, FREE):
 //!
 //! ```text
-//!  | size, a multiple of two words, << 8 | slack:6 | colour:2 | PENDING | PREVIOUS_FREE | FREE |
+//!  | size, a multiple of two words, << 8 | PREVIOUS_FREE | FREE | slack:6 |
+//!           its lowest bits, 0 outside of a leak scan:  | PENDING | colour:2 |
 //! ```
 //!
 //! The check word covers the address and all of the state that changes only
@@ -40,24 +41,15 @@ pub const WORD: usize = size_of::<usize>();
 /// 16 on 64-bit ones (the C ABI's `max_align_t` on both).
 pub const ALIGNMENT: usize = 2 * WORD;
 
-/// The block is free.
-pub const FREE: usize = 1;
-/// The block just below in memory is free, and its size stands in its footer.
-pub const PREVIOUS_FREE: usize = 2;
-/// Only during a leak scan: reached, its words not yet read.
-pub const PENDING: usize = 4;
-
-/// Two bits: what the leak scan knows of the block.
-pub const COLOUR_SHIFT: u32 = 3;
-/// Six bits: bytes between the requested size and the capacity.
-pub const SLACK_SHIFT: u32 = 5;
-/// The slack's bits, shifted down.
+/// Six bits, the lowest: bytes between the requested size and the capacity.
 pub const SLACK_MASK: usize = 63;
+/// Two bits: what the leak scan knows of the block.
+pub const COLOUR_SHIFT: u32 = 8;
 /// The colour's two bits in place.
 pub const COLOUR_MASK: usize = 3 << COLOUR_SHIFT;
-/// State bits that the check word covers: all but those that change while the
-/// block itself does not.
-pub const CHECKED: usize = !(PREVIOUS_FREE | PENDING | COLOUR_MASK);
+/// Only during a leak scan: reached, its words not yet read.
+pub const PENDING: usize = 1 << 10;
+
 /// Stamps are kept with 24 bits: 49.7 days in quarter seconds.
 pub const STAMP_MASK: u32 = 0x00ff_ffff;
 
@@ -76,7 +68,7 @@ pub trait Mode {
     const HEADER: usize = WORD * (1 + 2 * Self::OWNER as usize + Self::GUARD as usize);
     /// Least bytes of canary after the payload.
     const TAIL: usize = WORD * Self::GUARD as usize;
-    /// Offset of a free block's `next` link; `previous` is the word after it.
+    /// Offset of a free block's `next` link; the word after it is its `slot`.
     const LINKS: usize = WORD * (1 + (Self::GUARD && !Self::OWNER) as usize);
     /// Bytes at the start of a free block that are not poison.
     const FREE_HEADER: usize = {
@@ -89,8 +81,14 @@ pub trait Mode {
     const PHASE: usize = (2 * ALIGNMENT - Self::HEADER) % ALIGNMENT;
     /// Where the size lies in the state word.
     const SIZE_SHIFT: u32 = if Self::OWNER || Self::GUARD { 8 } else { 0 };
-    /// The largest request and region of a heap of this mode, in bytes.
-    const LARGEST: usize = usize::MAX >> Self::SIZE_SHIFT >> 1;
+    /// The block is free.
+    const FREE: usize = if Self::SIZE_SHIFT == 0 { 1 } else { 64 };
+    /// The block just below in memory is free, and its size stands in its footer.
+    const PREVIOUS_FREE: usize = 2 * Self::FREE;
+    /// The largest request and region of a heap of this mode, in bytes: 16 MiB
+    /// with owner or guard on 32-bit targets.
+    const LARGEST: usize =
+        (usize::MAX >> if Self::SIZE_SHIFT == 0 { 2 } else { 8 }) & !(ALIGNMENT - 1);
     /// The check word of a free block covers its links.
     const SEALS_LINKS: bool = Self::GUARD && !Self::OWNER;
 }
@@ -121,7 +119,8 @@ impl Mode for OwnerGuard {
     const GUARD: bool = true;
 }
 
-/// Bytes a block needs for `requested` bytes of payload, at most `M::LARGEST`.
+/// Bytes a block needs for `requested` bytes of payload, which is at most
+/// `M::LARGEST`.
 #[inline]
 pub fn block_size<M: Mode>(requested: usize) -> usize {
     let size = (requested + M::HEADER + M::TAIL + ALIGNMENT - 1) & !(ALIGNMENT - 1);

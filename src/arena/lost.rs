@@ -18,7 +18,7 @@
 //! region's start (owner without guard: slower, but it needs no check word).
 //!
 //! Invariant: colours and PENDING are zero in every block outside of a scan.
-//! They are not covered by the check word, so headers stay sealed throughout.
+//! Every change of them mends the check word, so headers stay sealed throughout.
 
 use core::ffi::c_void;
 
@@ -141,7 +141,7 @@ impl<M: Mode> Arena<M> {
             }
             let totals = heap.count(&mut visit);
             while let Some(block) = heap.next_live(&mut cursor) {
-                block.set_state(block.state() & !(COLOUR_MASK | PENDING));
+                block.set_marks(0);
             }
             totals
         })
@@ -185,8 +185,8 @@ impl<M: Mode> Heap<M> {
             if let Some(block) = next
                 && block.state() & PENDING != 0
             {
-                block.set_state(block.state() & !PENDING);
                 scan.colour = block.state() & COLOUR_MASK;
+                block.set_marks(scan.colour);
                 at = block.payload();
                 to = (at + block.requested()) & !(WORD - 1);
             }
@@ -204,7 +204,7 @@ impl<M: Mode> Heap<M> {
         let old = block.state() & COLOUR_MASK;
         let news = old == UNREACHED || (old == POSSIBLE && colour == REACHED);
         if news && block.address() != scan.origin {
-            block.set_state(block.state() & !COLOUR_MASK | colour | PENDING);
+            block.set_marks(colour | PENDING);
             if let Some(slot) = scan.waiting.get_mut(scan.depth) {
                 *slot = block.address();
                 scan.depth += 1;
@@ -222,19 +222,12 @@ impl<M: Mode> Heap<M> {
         }
         let block = if M::GUARD {
             // One step above the first place that could be its header.
-            let above = (address & !(ALIGNMENT - 1)) + ALIGNMENT - M::HEADER;
-            let last = self.end - M::SMALLEST + ALIGNMENT;
-            let header = self.sound_header(if above < last { above } else { last });
-            if header == 0 {
-                return None;
-            }
-            // SAFETY: a header's place.
-            unsafe { Block::<M>::at(header) }
+            self.sound_header((address & !(ALIGNMENT - 1)) + ALIGNMENT - M::HEADER)?
         } else {
             let mut cursor = ArenaCursor::default();
             loop {
                 let block = self.next_live(&mut cursor)?;
-                if address.wrapping_sub(block.address()) < block.size() {
+                if block.end_in_scan() > address && block.address() <= address {
                     break block;
                 }
             }
@@ -268,7 +261,7 @@ impl<M: Mode> Heap<M> {
             while let Some(other) = self.next_live(&mut rest) {
                 let state = other.state();
                 if state & (COLOUR_MASK | PENDING) == colour && other.site() == leak.first.site {
-                    other.set_state(state | PENDING);
+                    other.set_marks(colour | PENDING);
                     leak.blocks += 1;
                     leak.bytes += other.requested();
                 }

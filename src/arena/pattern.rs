@@ -23,54 +23,64 @@ pub const POISON: usize = usize::MAX / 0xff * 0xf5;
 /// terminating zero written one past the end always shows.
 #[inline]
 pub fn canary(secret: usize, address: usize) -> usize {
-    !(secret ^ address.rotate_left(16)) | (usize::MAX / 0xff)
+    (secret ^ address) | (usize::MAX / 0xff)
 }
 
-/// Fills a range with `pattern`, two words at a time.
+/// Fills a range with `pattern`.
 ///
 /// # Safety
-/// The range is word-aligned memory that the caller owns.
-#[inline]
+/// The range, not empty, is word-aligned memory that the caller owns.
+#[inline(always)]
 pub unsafe fn fill(mut from: usize, to: usize, pattern: usize) {
-    // SAFETY: inside the caller's range.
-    unsafe {
-        let last = to - WORD;
-        while from < last {
-            store(from, pattern);
-            store(from + WORD, pattern);
-            from += 2 * WORD;
-        }
-        if from < to {
-            store(from, pattern);
+    loop {
+        // SAFETY: inside the caller's range.
+        unsafe { store(from, pattern) };
+        from += WORD;
+        if from >= to {
+            return;
         }
     }
 }
 
-/// The address of the first word of a range that differs from `pattern`, 0 =
-/// none.
+/// The bits in which some word of a range differs from `pattern`, 0 = whole.
 ///
 /// # Safety
 /// The range is word-aligned readable memory.
-#[inline]
-pub unsafe fn first_difference(mut from: usize, to: usize, pattern: usize) -> usize {
-    // SAFETY: inside the caller's range.
-    unsafe {
-        // Two words at a time as long as all is well, then one.
-        let last = to - WORD;
-        while from < last {
-            if (load(from) ^ pattern) | (load(from + WORD) ^ pattern) != 0 {
-                break;
+#[inline(always)]
+pub unsafe fn difference(mut from: usize, to: usize, pattern: usize) -> usize {
+    let mut difference = 0;
+    while from < to {
+        // SAFETY: inside the caller's range.
+        difference |= unsafe { load(from) } ^ pattern;
+        from += WORD;
+    }
+    difference
+}
+
+/// Writes `pattern` into `[start, end)`, which may begin and end at any byte;
+/// returns the address of the first byte that was another, 0 = none.
+///
+/// # Safety
+/// The range is memory that the caller owns.
+#[cold]
+#[inline(never)]
+pub unsafe fn mend(start: usize, end: usize, pattern: usize) -> usize {
+    let bytes = pattern.to_ne_bytes();
+    let mut first = 0;
+    let mut at = end;
+    while at > start {
+        at -= 1;
+        let byte = core::ptr::with_exposed_provenance_mut::<u8>(at);
+        // SAFETY: inside the caller's range; an index below a word's bytes.
+        unsafe {
+            let right = *bytes.get_unchecked(at % WORD);
+            if byte.read() != right {
+                first = at;
             }
-            from += 2 * WORD;
-        }
-        while from < to {
-            if load(from) != pattern {
-                return from;
-            }
-            from += WORD;
+            byte.write(right);
         }
     }
-    0
+    first
 }
 
 /// The bits of the word around `start` that lie at or after it.
@@ -80,56 +90,29 @@ fn mask(start: usize) -> usize {
     if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits }
 }
 
-/// Writes the canary into `[start, end)`, `start` at any byte; the bytes before
-/// it are kept.
-///
-/// # Safety
-/// The words touched by the range are the caller's.
-#[inline]
-pub unsafe fn arm(start: usize, end: usize, canary: usize) {
-    let mut at = start & !(WORD - 1);
-    // SAFETY: inside the caller's range.
-    unsafe {
-        let word = load(at);
-        store(at, word ^ ((word ^ canary) & mask(start)));
-        at += WORD;
-        while at < end {
-            store(at, canary);
-            at += WORD;
-        }
-    }
-}
-
-/// Whether the canary in `[start, end)` is whole.
+/// Whether the canary in `[start, end)`, at least a word, is whole.
 ///
 /// # Safety
 /// The words touched by the range are readable.
-#[inline]
+#[inline(always)]
 pub unsafe fn is_whole(start: usize, end: usize, canary: usize) -> bool {
     let mut at = start & !(WORD - 1);
+    let last = end - WORD;
     // SAFETY: inside the caller's range.
     unsafe {
         let mut difference = (load(at) ^ canary) & mask(start);
         at += WORD;
-        let last = end - WORD;
-        while at < last {
-            difference |= (load(at) ^ canary) | (load(at + WORD) ^ canary);
-            at += 2 * WORD;
+        if at < last {
+            loop {
+                let (one, two) = (load(at), load(at + WORD));
+                at += 2 * WORD;
+                difference |= (one ^ canary) | (two ^ canary);
+                if at >= last {
+                    break;
+                }
+            }
         }
         // The last word, once or twice.
         difference | (load(last) ^ canary) == 0
     }
-}
-
-/// The address of the first damaged word of a canary that is not whole, or
-/// `start` if that is in its first word.
-///
-/// # Safety
-/// The words touched by the range are readable.
-pub unsafe fn first_damage(start: usize, end: usize, canary: usize) -> usize {
-    // SAFETY: inside the caller's range.
-    let at = unsafe { first_difference((start + WORD - 1) & !(WORD - 1), end, canary) };
-    // SAFETY: as above.
-    let first = unsafe { load(start & !(WORD - 1)) };
-    if at == 0 || (first ^ canary) & mask(start) != 0 { start } else { at }
 }

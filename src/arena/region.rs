@@ -11,7 +11,6 @@
 //! cannot be right, and every step moves up: it always ends.
 
 use super::block::{Block, load, store};
-use super::classes;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
@@ -61,35 +60,34 @@ pub struct ArenaCursor {
 
 impl<M: Mode> Heap<M> {
     /// Gives `[from, limit)` to the heap; too short a range is ignored, and what
-    /// goes beyond the largest block that the heap's lists can hold stays
-    /// unused.
+    /// goes beyond the largest block that the lists can hold stays unused.
     ///
     /// # Safety
     /// The range is memory that nothing else uses as long as the heap is used.
+    #[inline(never)]
     pub(super) unsafe fn add_region(&mut self, from: usize, limit: usize) {
         let region = Region((from + ALIGNMENT - 1) & !(ALIGNMENT - 1));
         let first = region.first::<M>();
-        if limit < first + M::SMALLEST + WORD {
+        // The sentinel takes two words, so that the last place of a header that
+        // a wrong pointer can name is readable as a header.
+        if limit < first + M::SMALLEST + ALIGNMENT {
             return;
         }
-        let room = (limit - first - WORD) & !(ALIGNMENT - 1);
-        let widest = classes::widest(self.classes);
-        let size = if room < widest { room } else { widest };
+        let room = (limit - first - ALIGNMENT) & !(ALIGNMENT - 1);
+        let size = if room < self.largest { room } else { self.largest };
         let end = first + size;
         // SAFETY: descriptor, blocks and sentinel lie in the caller's range;
         // the one block tiles the region.
         unsafe {
             store(region.0, self.regions);
             store(region.0 + WORD, end);
-            store(end, PREVIOUS_FREE);
+            store(end, M::PREVIOUS_FREE);
             if M::GUARD {
                 pattern::fill(first, end, pattern::POISON);
             }
             self.shelve(first, size, 0);
         }
         self.regions = region.0;
-        self.first = first;
-        self.end = end;
         self.total_bytes += size;
         self.free_bytes += size;
         self.least_free += size;
@@ -97,27 +95,13 @@ impl<M: Mode> Heap<M> {
 
     /// Whether the header at `address` lies in a region; `first` and `end` are
     /// that region's from then on.
-    #[inline]
-    pub(super) fn enter_region(&mut self, address: usize) -> bool {
-        address.wrapping_sub(self.first) < self.end - self.first || self.search_region(address)
-    }
-
-    /// As `enter_region`, with room for a header.
-    #[inline(always)]
-    pub(super) fn enter_region_of_header(&mut self, address: usize) -> bool {
-        address.wrapping_sub(self.first) <= self.end - self.first - M::SMALLEST
-            || self.search_region(address) && address <= self.end - M::SMALLEST
-    }
-
     #[inline(never)]
-    fn search_region(&mut self, address: usize) -> bool {
+    pub(super) fn enter_region(&mut self, address: usize) -> bool {
         let mut next = self.regions;
-        // SAFETY: `regions` is 0 or the newest descriptor.
+        // SAFETY: `regions` is the newest descriptor.
         while let Some(region) = unsafe { Region::at(next) } {
-            let (first, end) = (region.first::<M>(), region.end());
-            if address.wrapping_sub(first) < end - first {
-                self.first = first;
-                self.end = end;
+            self.enter(region);
+            if address.wrapping_sub(self.first) < self.end - self.first {
                 return true;
             }
             next = region.next();
@@ -125,19 +109,33 @@ impl<M: Mode> Heap<M> {
         false
     }
 
-    /// Whether the header at `address`, in the region entered last, can be
-    /// right: its size keeps it inside, and, where there are check words, leads
-    /// to a sound header.
+    /// As `enter_region`, for the caller in a hurry: most often it is the region
+    /// entered last.
+    #[inline(always)]
+    pub(super) fn enter_region_of(&mut self, address: usize) -> bool {
+        address.wrapping_sub(self.first) < self.end - self.first || self.enter_region(address)
+    }
+
+    #[inline]
+    fn enter(&mut self, region: Region) {
+        self.first = region.first::<M>();
+        self.end = region.end();
+    }
+
+    /// Whether the header of `block`, in the region entered last, can be right:
+    /// its size keeps it inside, and, where there are check words, leads to a
+    /// sound header.
     #[inline(never)]
-    pub(super) fn is_plausible(&self, address: usize) -> bool {
-        // SAFETY: at a block's phase, below the region's end: a state word.
-        let size = unsafe { Block::<M>::at(address) }.size();
-        let room = self.end - address;
-        // SAFETY: with room for a header below the region's end.
-        size == room
-            || size >= M::SMALLEST
-                && size <= room - M::SMALLEST
-                && unsafe { Block::<M>::at(address + size) }.is_sealed(self.secret())
+    pub(super) fn is_plausible(&self, block: Block<M>) -> bool {
+        let size = block.size();
+        let room = self.end - block.address();
+        // SAFETY: a header's place below the region's end, if it is looked at.
+        size >= M::SMALLEST
+            && size >= M::HEADER + M::TAIL + block.slack()
+            && (size == room
+                || size < room
+                    && size.is_multiple_of(ALIGNMENT)
+                    && unsafe { Block::<M>::at(block.end()) }.is_sealed(self.secret()))
     }
 
     /// The next live block of a walk; regions from the newest to the oldest,
@@ -149,11 +147,11 @@ impl<M: Mode> Heap<M> {
             let address = self.next_place(cursor)?;
             // SAFETY: `next_place` gives places of headers.
             let block = unsafe { Block::<M>::at(address) };
-            if !block.is_sealed(self.secret()) && !self.is_plausible(address) {
+            if !block.is_sealed(self.secret()) && !self.is_plausible(block) {
                 cursor.block = self.end;
                 continue;
             }
-            cursor.block = block.end();
+            cursor.block = block.end_in_scan();
             if !block.is_free() {
                 return Some(block);
             }
@@ -172,9 +170,8 @@ impl<M: Mode> Heap<M> {
             if address == 0 {
                 address = region.first::<M>();
             }
-            if address < region.end() {
-                self.first = region.first::<M>();
-                self.end = region.end();
+            self.enter(region);
+            if address < self.end {
                 *cursor = ArenaCursor { region: next, block: address };
                 return Some(address);
             }

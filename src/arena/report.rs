@@ -173,7 +173,7 @@ impl<M: Mode> Arena<M> {
         pen.text(event.kind.message());
         pen.text("\",");
         pen.stack(event.site);
-        let task = self.locked(|heap| (heap.birth() & 0xff) as u32);
+        let task = self.locked(|heap| heap.task());
         self.thread(task, pen);
         if let Some(block) = self.block_of(core::ptr::without_provenance(event.block)) {
             pen.address(",\"block\":{\"address\":\"", block.address);

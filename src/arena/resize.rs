@@ -28,11 +28,14 @@ impl<M: Mode> Arena<M> {
         alignment: usize,
         site: usize,
     ) -> *mut u8 {
-        let Some(block) = self.enter_with(pointer, site) else { return core::ptr::null_mut() };
+        self.enter_for(site, size);
+        let Some(block) = self.claim_or_tell(pointer) else {
+            self.leave();
+            return core::ptr::null_mut();
+        };
         let old = block.requested();
-        let heap = self.heap();
-        let in_place = heap.resize(block, size, site);
-        self.leave_telling(site);
+        let in_place = self.heap().resize(block);
+        self.leave_telling();
         if in_place {
             return pointer;
         }
@@ -56,47 +59,56 @@ impl<M: Mode> Arena<M> {
 
 impl<M: Mode> Heap<M> {
     /// False when the block has to move; nothing has changed then.
-    fn resize(&mut self, block: Block<M>, requested: usize, site: usize) -> bool {
-        if requested > M::LARGEST {
+    #[inline(always)]
+    fn resize(&mut self, block: Block<M>) -> bool {
+        let requested = self.event.requested;
+        if requested > self.largest {
             return false;
         }
         let need = block_size::<M>(requested);
         let (address, old) = (block.address(), block.size());
         let mut total = old;
-        // Poison has to reach up to here once the block is cut.
-        let mut dirty_to = address + old;
         // SAFETY: a block's end is the next block or the sentinel.
         let next = unsafe { Block::<M>::at(address + old) };
-        if next.is_free() && next.is_sealed(self.secret()) {
+        if next.is_free() {
             total += next.size();
-            dirty_to += M::FREE_HEADER;
         }
         if need > total {
             return false;
         }
-        if total != old {
+        // Poison has to reach up to here once the block is cut.
+        let mut dirty_to = address + old;
+        if self.is_sound_free(next) {
+            dirty_to += M::FREE_HEADER;
             self.unlink(next);
-            next.unseal(pattern::POISON);
+            next.unseal(self.secret());
+        } else if need > old {
+            return false;
+        } else {
+            total = old;
         }
         // SAFETY: the joined range ends at a block or at the sentinel.
         let above = unsafe { Block::<M>::at(address + total) };
         let (mut size, rest) = (need, total - need);
+        let mut flag = M::PREVIOUS_FREE;
         if rest < M::SMALLEST {
             size = total;
-            above.set_state(above.state() & !PREVIOUS_FREE);
+            flag = 0;
         } else {
-            if self.poisons_all() {
+            let cut = address + need;
+            if self.poisons_all() && cut < dirty_to {
                 // SAFETY: above what is kept, inside the joined range.
-                unsafe { pattern::fill(address + need, dirty_to, pattern::POISON) };
-            } else {
-                self.poison(address + need, rest);
+                unsafe { pattern::fill(cut, dirty_to, pattern::POISON) };
+            } else if !self.poisons_all() {
+                self.poison(cut, rest);
             }
-            above.set_state(above.state() | PREVIOUS_FREE);
             // SAFETY: the upper part of the joined range, in no list.
-            unsafe { self.shelve(address + need, rest, 0) };
+            unsafe { self.shelve(cut, rest, 0) };
         }
+        above.set_state(above.state() & !M::PREVIOUS_FREE | flag);
         self.spend(size.wrapping_sub(old));
-        self.own_called(address, size, block.state() & PREVIOUS_FREE, requested, site);
+        self.own(block, size, block.state() & M::PREVIOUS_FREE);
+        self.arm(block);
         true
     }
 }
