@@ -61,11 +61,11 @@ pub struct Places {
     pub saved_ra: usize,
 }
 
-/// Reads the stack word at `address` if it lies in `from..high`.
-#[inline]
+/// Reads the stack word at `address` if it lies in `from..high`; `high` is a
+/// multiple of [`WORD`], as every stack's end is (`stack_range`).
+#[inline(always)]
 fn read(address: usize, from: usize, high: usize) -> Option<usize> {
-    let inside = address >= from && address < high && high - address >= WORD;
-    if !inside || !address.is_multiple_of(WORD) {
+    if address < from || address >= high || !address.is_multiple_of(WORD) {
         return None;
     }
     // SAFETY: an aligned word between the live stack pointer of this thread
@@ -83,6 +83,13 @@ impl Cursor {
     pub fn caller(sp: usize, fp: usize, range: StackRange) -> Option<Cursor> {
         let word = read(sp, range.low, range.high)?;
         Some(Cursor { slot: sp, word, address: word, sp: sp + WORD, fp })
+    }
+
+    /// Whether its return address was left by a call, so that rsp is above it;
+    /// in a function that a signal interrupted it is anywhere.
+    #[inline(always)]
+    pub fn is_after_call(&self) -> bool {
+        self.sp == self.slot.wrapping_add(WORD)
     }
 
     /// Works out where the parts of this frame are.
@@ -114,24 +121,25 @@ impl Cursor {
         Some(Places { cfa, cfa_from, saved_fp, saved_ra })
     }
 
-    /// Leaves the frame by a plain rule.
-    #[inline]
-    pub fn leave_plainly(&self, rule: Rule, high: usize) -> Outward {
+    /// Leaves the frame by a plain rule; `None` when it takes
+    /// [`leave`](Self::leave) to do it, or to say why it cannot be.
+    #[inline(always)]
+    pub fn leave_plainly(&self, rule: Rule, high: usize) -> Option<Cursor> {
+        if !rule.is_plain() {
+            return None;
+        }
         let (cfa, saved_fp) = rule.plain();
         let cfa = self.sp.wrapping_add_signed(cfa);
         let slot = cfa.wrapping_sub(WORD);
         let floor = self.slot + WORD;
-        let Some(word) = read(slot, floor, high) else { return Outward::Unknown };
+        let word = read(slot, floor, high).filter(|&word| word != 0)?;
         let fp = match saved_fp {
             None => self.fp,
             Some(offset) => {
                 read(cfa.wrapping_add_signed(offset), floor, high).unwrap_or(Self::LOST)
             }
         };
-        if word == 0 {
-            return Outward::Nothing;
-        }
-        Outward::Caller(Cursor { slot, word, address: word, sp: cfa, fp })
+        Some(Cursor { slot, word, address: word, sp: cfa, fp })
     }
 
     /// Leaves the frame.

@@ -44,7 +44,7 @@ const RING: u32 = 1 << 15;
 const INDEX_BITS: u32 = 12;
 const INDEX: usize = 1 << INDEX_BITS;
 /// How many words are looked at to tell leaves apart, at most.
-const LEVELS: usize = 32;
+const LEVELS: usize = 12;
 /// Checks come in groups of this many; the last is repeated to fill one up.
 const GROUP: usize = 4;
 const HEADER: u32 = 4;
@@ -54,10 +54,7 @@ const WORD_BITS: u32 = 48;
 const LOW: u64 = (1 << WORD_BITS) - 1;
 /// Bits of the largest offset from sp, in bytes: 16 bits of words.
 const REACH_BITS: u32 = 64 - WORD_BITS + WORD.trailing_zeros();
-const SEEN_BITS: u32 = 12;
-/// One in this many stacks is let in at its first miss, so that two that take
-/// each other's place among the seen ones get in too.
-const LET_IN: u32 = 32;
+const SEEN_BITS: u32 = 11;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -89,9 +86,8 @@ pub struct FrontCache {
     /// Where the next leaf goes; 0 iff `ring` is null.
     head: AtomicU32,
     index: [Entry; INDEX],
-    /// Tags of stacks that were missed lately, by hash.
-    seen: [u16; 1 << SEEN_BITS],
-    missed: u32,
+    /// Tags of stacks that were missed lately, by hash: the latest two each.
+    seen: [[u16; 2]; 1 << SEEN_BITS],
 }
 
 // SAFETY: the ring belongs to this cache alone and goes where it goes.
@@ -305,12 +301,11 @@ impl FrontCache {
         let mixed = (u64::from(id.0) << 40 ^ key.sp as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let tag = (mixed >> (64 - SEEN_BITS - 16)) as u16;
         let seen = &mut self.seen[(mixed >> (64 - SEEN_BITS)) as usize];
-        if *seen == tag {
+        if seen.contains(&tag) {
             return true;
         }
-        *seen = tag;
-        self.missed = self.missed.wrapping_add(1);
-        self.missed.is_multiple_of(LET_IN)
+        *seen = [tag, seen[0]];
+        false
     }
 
     /// Keeps the stack `id`, whose checks (outermost first) hold right now, on

@@ -107,7 +107,9 @@ impl<P: Place> HashTable<P> {
     pub fn find(&self, hash: usize, mut is_it: impl FnMut(P::Word) -> bool) -> Option<P::Word> {
         let header = self.current()?;
         // A header whose table was retired reads as zero: mask 0, one probe.
-        for step in 0..=header.mask() {
+        let mask = header.mask();
+        let mut step = 0;
+        loop {
             let word = Self::place(header, hash.wrapping_add(step)).get();
             if word == P::EMPTY {
                 return None;
@@ -115,8 +117,11 @@ impl<P: Place> HashTable<P> {
             if is_it(word) {
                 return Some(word);
             }
+            if step >= mask {
+                return None;
+            }
+            step += 1;
         }
-        None
     }
 
     /// Adds `word`, not empty, at `hash`; an equal one that another thread

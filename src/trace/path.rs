@@ -46,9 +46,6 @@ pub struct FoundFrame {
 #[repr(C)]
 struct Frame {
     slot: usize,
-    /// rsp in the frame: above the slot, but for a frame that a signal
-    /// interrupted, where only the signal frame knows.
-    sp: usize,
     fp: usize,
     code: CodeAddress,
     node: StackId,
@@ -57,6 +54,8 @@ struct Frame {
     window: u16,
     /// Whether finding the frames further out needs rbp as it is in this frame.
     needs_fp: bool,
+    /// A signal interrupted it: where rsp was, only the signal frame knows.
+    is_interrupted: bool,
 }
 
 /// A word that must be in memory.
@@ -125,33 +124,50 @@ impl LastPath {
     ///
     /// All checks left lie at or above `cursor.slot`, which the caller knows
     /// to be on this thread's own stack.
-    #[inline]
+    #[inline(always)]
     pub fn meets(&mut self, cursor: &Cursor) -> bool {
         let mut used = self.used;
-        while used > 0 && self.frames[used - 1].slot < cursor.slot {
+        while let Some(frame) = self.frames.get(used.wrapping_sub(1))
+            && frame.slot < cursor.slot
+        {
             used -= 1;
         }
         self.pop_to(used);
-        let Some(last) = used.checked_sub(1) else { return false };
-        let frame = &self.frames[last];
-        if (frame.slot, frame.sp) != (cursor.slot, cursor.sp)
+        let Some(frame) = self.frames.get(used.wrapping_sub(1)) else { return false };
+        if frame.slot != cursor.slot
             || frame.code.address() != cursor.address
+            || frame.is_interrupted
+            || !cursor.is_after_call()
             || (frame.needs_fp && frame.fp != cursor.fp)
         {
             return false;
         }
-        let window = usize::from(frame.window).min(used);
-        let from = usize::from(self.frames[used - window].first_check);
-        let checks = &self.checks[from..self.checks_used];
-        let changed = checks.iter().fold(0, |all, check| all | check.differs());
-        if changed == 0 {
-            return true;
+        let outermost = used - usize::from(frame.window).min(used);
+        self.stands_from(usize::from(self.frames[outermost].first_check))
+    }
+
+    /// Whether all checks from this one on hold; if not, drops what is inward
+    /// of the first that does not.
+    #[inline]
+    fn stands_from(&mut self, from: usize) -> bool {
+        let Some(checks) = self.checks.get(from..self.checks_used) else { return false };
+        let any = |checks: &[Check]| checks.iter().fold(0, |all, check| all | check.differs());
+        let changed = match checks.last_chunk::<4>() {
+            // In groups of four, the last of which may overlap the one before.
+            Some(last) => {
+                let groups = checks.as_chunks::<4>().0;
+                groups.iter().fold(any(last), |all, group| all | any(group))
+            }
+            None => any(checks),
+        };
+        if changed != 0 {
+            self.drop_changed(from);
         }
-        self.drop_changed(from);
-        false
+        changed == 0
     }
 
     #[cold]
+    #[inline(never)]
     fn drop_changed(&mut self, from: usize) {
         let checks = &self.checks[from..self.checks_used];
         let Some(at) = checks.iter().position(|check| check.differs() != 0) else { return };
@@ -162,60 +178,84 @@ impl LastPath {
         self.pop_to(used.saturating_sub(1));
     }
 
-    /// Adds a frame inward of the innermost. `root` is how the stack ends,
-    /// used when the path is empty; `kept` the number of frames a stack id
-    /// names at least, if the stack has them; `high` the end of the stack.
-    pub fn push(&mut self, found: &FoundFrame, root: StackId, kept: u16, high: usize) {
-        if self.used == FRAMES || self.checks_used + CHECKS_PER_FRAME > CHECKS {
+    /// Adds frames, innermost first in `found`, inward of the innermost one.
+    /// `root` is how the stack ends, used when the path is empty; `kept` the
+    /// number of frames a stack id names at least, if the stack has them;
+    /// `high` the end of the stack.
+    #[inline]
+    pub fn push(&mut self, found: &[FoundFrame], root: StackId, kept: u16, high: usize) {
+        let most = kept + (kept / 4).max(1);
+        for frame in found.iter().rev() {
+            self.push_one(frame, root, (kept, most), high);
+        }
+    }
+
+    #[inline(always)]
+    fn push_one(
+        &mut self,
+        found: &FoundFrame,
+        root: StackId,
+        (kept, most): (u16, u16),
+        high: usize,
+    ) {
+        if self.used >= FRAMES || self.checks_used + CHECKS_PER_FRAME > CHECKS {
             self.drop_outer_half();
         }
-        let outer = self.used.checked_sub(1).map(|last| self.frames[last]);
-        let (parent, window) = match outer {
-            None => (root, 0),
-            Some(frame) if frame.window < kept + (kept / 4).max(1) => (frame.node, frame.window),
-            Some(_) => self.rooted_anew(kept - 1),
-        };
-        let outer_fp = outer.filter(|frame| frame.needs_fp).map(|frame| frame.fp);
+        let (mut parent, mut window, mut outer_fp) = (root, 0, None);
+        if let Some(outer) = self.frames.get(self.used.wrapping_sub(1)) {
+            outer_fp = outer.needs_fp.then_some(outer.fp);
+            (parent, window) = (outer.node, outer.window);
+            if window >= most {
+                (parent, window) = self.rooted_anew(kept - 1);
+            }
+        }
         let first_check = self.checks_used as u16;
         let cursor = &found.cursor;
         self.check(cursor.slot, cursor.word);
         let mut needs_fp = false;
         // A plain frame needs nothing more, unless rbp counts further out.
-        let plain = found.rule.is_plain() && outer_fp.is_none();
-        if !plain
-            && let Step::Leave(layout) = found.rule.unpack()
-            && let Some(places) = cursor.places(&layout, high)
-        {
-            needs_fp = matches!(layout.cfa, Cfa::FramePointer(_) | Cfa::LoadedFromFrame(_))
-                || matches!(layout.fp, SavedFp::AtFramePointer(_))
-                || (layout.fp == SavedFp::Same && outer_fp.is_some());
-            if places.cfa_from != 0 {
-                self.check(places.cfa_from, places.cfa);
-            }
-            if let Some(fp) = outer_fp
-                && places.saved_fp != 0
-            {
-                self.check(places.saved_fp, fp);
-            }
+        if !found.rule.is_plain() || outer_fp.is_some() {
+            needs_fp = self.check_more(found, outer_fp, high);
         }
         let node = depot::intern(parent, found.code);
         self.spoiled |= (node == parent || node == StackId::UNKNOWN) && !depot::is_full();
         self.frames[self.used] = Frame {
             slot: cursor.slot,
-            sp: cursor.sp,
             fp: cursor.fp,
             code: found.code,
             node,
             first_check,
             window: window + 1,
             needs_fp,
+            is_interrupted: !cursor.is_after_call(),
         };
         self.used += 1;
+    }
+
+    /// The checks of a frame beside its return address, when it is not plain
+    /// or a frame further out needs `outer_fp`; whether it counts only with its
+    /// own rbp.
+    #[inline(never)]
+    fn check_more(&mut self, found: &FoundFrame, outer_fp: Option<usize>, high: usize) -> bool {
+        let Step::Leave(layout) = found.rule.unpack() else { return false };
+        let Some(places) = found.cursor.places(&layout, high) else { return false };
+        if places.cfa_from != 0 {
+            self.check(places.cfa_from, places.cfa);
+        }
+        if let Some(fp) = outer_fp
+            && places.saved_fp != 0
+        {
+            self.check(places.saved_fp, fp);
+        }
+        matches!(layout.cfa, Cfa::FramePointer(_) | Cfa::LoadedFromFrame(_))
+            || matches!(layout.fp, SavedFp::AtFramePointer(_))
+            || (layout.fp == SavedFp::Same && outer_fp.is_some())
     }
 
     /// The innermost `count` frames as a stack of its own, cut off outward;
     /// so a stack id never names many more frames than asked for, and deep
     /// recursion does not grow the depot without bound.
+    #[inline(never)]
     fn rooted_anew(&self, count: u16) -> (StackId, u16) {
         let from = self.used.saturating_sub(usize::from(count));
         let frames = &self.frames[from..self.used];
@@ -230,6 +270,7 @@ impl LastPath {
     }
 
     #[cold]
+    #[inline(never)]
     fn drop_outer_half(&mut self) {
         let first = self.used / 2;
         let first_check = usize::from(self.frames[first].first_check);

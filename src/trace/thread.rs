@@ -13,7 +13,7 @@ use super::cursor::{Cursor, Outward};
 use super::depot::{self, ROOT_COMPLETE, ROOT_INCOMPLETE, ROOT_TRUNCATED};
 use super::front::{FrontCache, Key};
 use super::path::{FRAMES, FoundFrame, LastPath};
-use super::rule::Step;
+use super::rule::{Rule, Step};
 use super::rule_table;
 use super::stack_range::{self, Stack, StackRange};
 use crate::sync::atomics::{
@@ -271,9 +271,7 @@ impl ThreadTrace {
             }
             Walked::OtherStack => return None,
         };
-        for index in (0..count).rev() {
-            self.path.push(&self.found[index], root, kept, high);
-        }
+        self.path.push(&self.found[..count.min(FRAMES)], root, kept, high);
         Some(self.path.stack_id())
     }
 
@@ -285,20 +283,15 @@ impl ThreadTrace {
             let (code, rule) = rule_table::rule_for(cursor.address);
             self.found[*count] = FoundFrame { cursor, code, rule };
             *count += 1;
-            let outward = if rule.is_plain() {
-                cursor.leave_plainly(rule, high)
-            } else {
-                match rule.unpack() {
-                    Step::Leave(layout) => cursor.leave(&layout, high),
-                    Step::End => return Walked::Ended(ROOT_COMPLETE),
-                    Step::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
+            cursor = match cursor.leave_plainly(rule, high) {
+                Some(next) => next,
+                // Word by word, so that they stay in registers otherwise.
+                None => {
+                    match leave(cursor.slot, cursor.address, cursor.sp, cursor.fp, rule, high) {
+                        Ok(next) => next,
+                        Err(walked) => return walked,
+                    }
                 }
-            };
-            cursor = match outward {
-                Outward::Caller(next) => next,
-                Outward::Nothing => return Walked::Ended(ROOT_COMPLETE),
-                Outward::OtherStack(_) => return Walked::OtherStack,
-                Outward::Unknown => return Walked::Ended(ROOT_INCOMPLETE),
             };
             if self.path.meets(&cursor) {
                 return Walked::Met;
@@ -368,6 +361,31 @@ impl ThreadTrace {
         };
         let frames = self.found[..count].iter().rev();
         frames.fold(root, |node, frame| depot::intern(node, frame.code))
+    }
+}
+
+/// A step of a walk by any rule, or where the walk ends.
+#[cold]
+#[inline(never)]
+fn leave(
+    slot: usize,
+    address: usize,
+    sp: usize,
+    fp: usize,
+    rule: Rule,
+    high: usize,
+) -> Result<Cursor, Walked> {
+    let cursor = Cursor { slot, word: address, address, sp, fp };
+    let layout = match rule.unpack() {
+        Step::Leave(layout) => layout,
+        Step::End => return Err(Walked::Ended(ROOT_COMPLETE)),
+        Step::Unknown => return Err(Walked::Ended(ROOT_INCOMPLETE)),
+    };
+    match cursor.leave(&layout, high) {
+        Outward::Caller(next) => Ok(next),
+        Outward::Nothing => Err(Walked::Ended(ROOT_COMPLETE)),
+        Outward::OtherStack(_) => Err(Walked::OtherStack),
+        Outward::Unknown => Err(Walked::Ended(ROOT_INCOMPLETE)),
     }
 }
 
