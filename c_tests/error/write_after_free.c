@@ -13,8 +13,10 @@
 // case: medium-127    | main 5000 127    | abort heap-use-after-free size 5000 offset 127
 // case: medium-last   | main 5000 4999   | abort heap-use-after-free size 5000 offset 4999
 // case: medium-last-128 | main 5000 4872 | abort heap-use-after-free size 5000 offset 4872
+// case: medium-end-then-middle | main 13014 12991 | abort heap-use-after-free size 13014 offset 12991
 // case: large-first   | main 100000 0    | abort heap-use-after-free size 100000 offset 0
 // case: large-last    | main 100000 99999 | abort heap-use-after-free size 100000 offset 99999
+// case: large-last-128 | main 55281 55153 | abort heap-use-after-free size 55281 offset 55153
 // case: thread        | thread 32 8      | abort heap-use-after-free size 32 offset 8
 // case: constructor   | constructor 32 8 | abort heap-use-after-free size 32 offset 8
 // case: key           | key 32 8         | abort heap-use-after-free size 32 offset 8

@@ -251,6 +251,7 @@ impl Judge {
             }
             Outcome::Value(_) | Outcome::AtLeast(_) => Ok(()),
             Outcome::Figures { live_bytes, allocations } => {
+                let allocations = allocations.unwrap_or(seen.allocations);
                 let (wanted, seen) = ((live_bytes, allocations), (seen.value, seen.allocations));
                 if wanted == seen { Ok(()) } else { Err(Fault::Figures { wanted, seen }) }
             }

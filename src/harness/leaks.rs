@@ -12,6 +12,7 @@
 
 use super::model::Model;
 use super::operation::SITES;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
@@ -53,14 +54,13 @@ pub(super) fn is_linked(model: &Model, id: usize) -> bool {
     model.blocks.iter().any(|block| block.links.iter().flatten().any(|&(held, _)| held == id))
 }
 
-pub(super) fn of(model: &Model) -> Leaks {
+pub(super) fn of(model: &Model, pools_hold_themselves: bool) -> Leaks {
     let count = model.blocks.len();
     let live: Vec<bool> = model.blocks.iter().map(|block| block.freed.is_none()).collect();
     let links = |id: usize| {
         model.blocks[id].links.iter().flatten().copied().filter(|&(held, _)| live[held])
     };
-    // A block that names its own start is held by pointers into it.
-    let names_itself = |id: usize| links(id).any(|link| link == (id, 0));
+    let names_itself = |id: usize| pools_hold_themselves && links(id).any(|link| link == (id, 0));
     let is_start = |id: usize, inside: usize| inside == 0 || names_itself(id);
 
     let mut reachable = vec![false; count];
@@ -133,4 +133,72 @@ fn led_to<I: Iterator<Item = (usize, usize)>>(
         }
     }
     seen
+}
+
+impl Leaks {
+    /// Blocks of all kinds.
+    pub fn blocks(&self) -> usize {
+        let sums = [&self.reachable, &self.possible, &self.definite, &self.indirect];
+        let told: usize = sums.iter().flat_map(|sums| sums.iter()).map(|sum| sum.blocks).sum();
+        told + self.cycles.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Whether there is any leak: more than what is reachable.
+    pub fn are_lost(&self) -> bool {
+        self.blocks() > self.reachable.iter().map(|sum| sum.blocks).sum()
+    }
+
+    /// Compares with what was `seen` of a kind (by its name in reports) from a
+    /// site.
+    ///
+    /// # Errors
+    /// The first difference, in words.
+    pub fn compare(&self, seen: impl Fn(&str, u8) -> LeakSum) -> Result<(), String> {
+        for (kind, sums) in [("reachable", &self.reachable), ("possible", &self.possible)] {
+            for (site, sum) in sums.iter().enumerate() {
+                let seen = seen(kind, site as u8);
+                if seen != *sum {
+                    return Err(std::format!(
+                        "{kind} from site_{site}: {seen:?} instead of {sum:?}"
+                    ));
+                }
+            }
+        }
+        let (mut definite, mut leaders) = (0, self.cycles.len());
+        for site in 0..SITES as usize {
+            let (lost, held) = (seen("definite", site as u8), seen("indirect", site as u8));
+            let both =
+                LeakSum { blocks: lost.blocks + held.blocks, bytes: lost.bytes + held.bytes };
+            let (wanted, most) = self.lost_from(site);
+            let least = self.definite[site].blocks;
+            if both != wanted || !(least..=most).contains(&lost.blocks) {
+                return Err(std::format!(
+                    "from site_{site}: definite {lost:?}, indirect {held:?} instead of {:?}, {:?} and cycles {:?}",
+                    self.definite[site],
+                    self.indirect[site],
+                    self.cycles
+                ));
+            }
+            definite += lost.blocks;
+            leaders += least;
+        }
+        match definite == leaders {
+            true => Ok(()),
+            false => Err(std::format!("{definite} definite blocks instead of {leaders}")),
+        }
+    }
+
+    /// What is definite or indirect from a site, and how many blocks of it can
+    /// be definite.
+    fn lost_from(&self, site: usize) -> (LeakSum, usize) {
+        let (mut sum, mut most) = (self.definite[site], self.definite[site].blocks);
+        sum.blocks += self.indirect[site].blocks;
+        sum.bytes += self.indirect[site].bytes;
+        for cycle in &self.cycles {
+            let here: Vec<_> = cycle.iter().filter(|member| member.0 as usize == site).collect();
+            here.iter().for_each(|member| sum.add(member.1));
+            most += usize::from(!here.is_empty());
+        }
+        (sum, most)
+    }
 }

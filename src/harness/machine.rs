@@ -68,6 +68,12 @@ pub unsafe trait Allocator: Sync {
         Vec::new()
     }
 
+    /// What is left of a kind (its name in reports) from a site, when `roots`
+    /// are all pointers that the program has.
+    fn leaks(&self, _roots: &[usize], _kind: &str, _site: u8) -> super::LeakSum {
+        super::LeakSum::default()
+    }
+
     /// Calls `action` at a call site of that number.
     fn at_site(&self, _site: u8, action: &mut dyn FnMut()) {
         action();
@@ -145,6 +151,11 @@ impl<'a> MemoryMachine<'a> {
             ghosts: [NOBODY; PLACES as usize],
             workers: [None, None, None, None],
         }
+    }
+
+    /// The program's pointers.
+    pub(super) fn roots(&self) -> [usize; PLACES as usize] {
+        self.places.map(|held| held.start.expose_provenance())
     }
 
     /// Puts a block that lives already into a place.

@@ -137,8 +137,8 @@ pub enum Outcome {
     Figures {
         /// Bytes asked for and not freed.
         live_bytes: usize,
-        /// Allocations that were met.
-        allocations: usize,
+        /// Allocations that were met, where they are told.
+        allocations: Option<usize>,
     },
 }
 
@@ -252,7 +252,7 @@ impl Model {
 
     /// The verdicts that are given at the end at the latest, and the leaks.
     pub fn end(&self) -> (Option<Verdict>, Leaks) {
-        (self.pending, leaks::of(self))
+        (self.pending, leaks::of(self, self.rules.pools_hold_themselves))
     }
 
     /// The place's block goes to another program.
@@ -310,7 +310,8 @@ impl Model {
                 self.discover(None);
             }
             Operation::Statistics if self.rules.statistics => {
-                let (live_bytes, allocations) = (self.live_bytes, self.allocations);
+                let live_bytes = self.live_bytes;
+                let allocations = self.rules.counts_allocations.then_some(self.allocations);
                 self.act(Command::Statistics, Outcome::Figures { live_bytes, allocations });
             }
             Operation::Begin { thread } => self.switch(thread % THREADS, true),
@@ -386,6 +387,9 @@ impl Model {
     }
 
     fn new_block(&mut self, function: Function, size: usize, alignment: usize) -> usize {
+        if self.rules.reuses_at_once {
+            self.ghosts = [None; PLACES as usize];
+        }
         self.allocations += 1;
         self.live_bytes += size;
         let id = self.blocks.len();
@@ -460,6 +464,7 @@ impl Model {
                 rules.aligned_functions
                     && (rules.strict_aligned_alloc || alignment.is_power_of_two())
             }
+            Function::Pvalloc => rules.pvalloc,
             _ => rules.aligned_functions,
         }
     }
@@ -531,6 +536,10 @@ impl Model {
     fn free(&mut self, place: u8, by: Release) {
         let Some(id) = self.held(place) else { return };
         let Block { size, function, alignment, .. } = self.blocks[id];
+        // A stale pointer would hold whoever gets the memory next.
+        if self.rules.leaks && self.rules.reuses_at_once && leaks::is_linked(self, id) {
+            return;
+        }
         let made = function.family();
         let (used, told) = match by {
             Release::Plain(family) if self.rules.families => (family, None),
@@ -713,9 +722,10 @@ impl Model {
             return;
         };
         let size = self.blocks[id].size;
+        let farthest = if self.rules.holds_from_behind { size } else { size.saturating_sub(1) };
         let offset = match inside {
-            0 if size < 16 => return,
-            0 => 8 + usize::from(words) % (size / 8) * 8,
+            0 if farthest < 8 => return,
+            0 => 8 + usize::from(words) % (farthest / 8) * 8,
             _ => 0,
         };
         self.places[place as usize] = Some((id, offset));

@@ -5,9 +5,8 @@
 //! Invariant: each run has files of its own in the folder that the user gave.
 
 use super::judge::{Failure, Fault, Judge, Observation};
-use super::leaks::{LeakSum, Leaks};
 use super::model::{Action, Command, Model};
-use super::operation::{Program, SITES};
+use super::operation::Program;
 use super::report::Report;
 use super::rules::Rules;
 use super::script::{DRIVER, OPERATIONS, script};
@@ -177,13 +176,11 @@ fn judge<'a>(
     let mut found = !report.errors.is_empty();
     if rules.leaks {
         let (_, leaks) = model.end();
-        compare(&leaks, report).map_err(|what| (Fault::Leaks(what), None))?;
-        let lost = [leaks.definite, leaks.indirect, leaks.possible];
-        let is_lost = lost.iter().flatten().any(|sum| sum.blocks > 0);
-        found |= is_lost || !leaks.cycles.is_empty();
-        let sums = lost.iter().flatten().chain(&leaks.reachable);
-        let in_cycles: usize = leaks.cycles.iter().map(Vec::len).sum();
-        judge.tally.leaks += (sums.map(|sum| sum.blocks).sum::<usize>() + in_cycles) as u64;
+        leaks
+            .compare(|kind, site| report.leaks(kind, site))
+            .map_err(|what| (Fault::Leaks(what), None))?;
+        found |= leaks.are_lost();
+        judge.tally.leaks += leaks.blocks() as u64;
     }
     let wanted = if found { FOUND } else { 0 };
     match output.status.code() {
@@ -210,51 +207,4 @@ fn parse(line: &str) -> Option<(usize, Observation, usize)> {
         Observation { address, errno: errno as i32, value, allocations, verdicts },
         errors,
     ))
-}
-
-/// Compares what is left by kind and site.
-fn compare(wanted: &Leaks, report: &Report) -> Result<(), String> {
-    let kinds = [("reachable", &wanted.reachable), ("possible", &wanted.possible)];
-    for (kind, sums) in kinds {
-        for site in 0..SITES as usize {
-            let seen = report.leaks(kind, site as u8);
-            if seen != sums[site] {
-                return Err(std::format!(
-                    "{kind} from site_{site}: {seen:?} instead of {:?}",
-                    sums[site]
-                ));
-            }
-        }
-    }
-    let (mut definite, mut leaders) = (0, wanted.cycles.len());
-    for site in 0..SITES as usize {
-        let mut both = LeakSum::default();
-        let in_cycles = wanted.cycles.iter().filter(|cycle| {
-            let here = cycle.iter().filter(|member| member.0 as usize == site);
-            here.map(|member| both.add(member.1)).count() > 0
-        });
-        let most = wanted.definite[site].blocks + in_cycles.count();
-        for sum in [wanted.definite[site], wanted.indirect[site]] {
-            both.blocks += sum.blocks;
-            both.bytes += sum.bytes;
-        }
-        let (lost, held) =
-            (report.leaks("definite", site as u8), report.leaks("indirect", site as u8));
-        let seen = LeakSum { blocks: lost.blocks + held.blocks, bytes: lost.bytes + held.bytes };
-        let is_within = (wanted.definite[site].blocks..=most).contains(&lost.blocks);
-        if seen != both || !is_within {
-            return Err(std::format!(
-                "from site_{site}: definite {lost:?}, indirect {held:?} instead of {:?}, {:?} and cycles {:?}",
-                wanted.definite[site],
-                wanted.indirect[site],
-                wanted.cycles
-            ));
-        }
-        definite += lost.blocks;
-        leaders += wanted.definite[site].blocks;
-    }
-    match definite == leaders {
-        true => Ok(()),
-        false => Err(std::format!("{definite} definite blocks instead of {leaders}")),
-    }
 }

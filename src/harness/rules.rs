@@ -24,6 +24,8 @@ pub struct Rules {
     pub exact_size: bool,
     /// The posix_memalign, memalign, valloc family is there.
     pub aligned_functions: bool,
+    /// pvalloc is there too (jemalloc has none: glibc's would be called).
+    pub pvalloc: bool,
     /// operator new and delete are there.
     pub cxx: bool,
     /// free_sized and the sized deletes are there.
@@ -31,7 +33,7 @@ pub struct Rules {
     /// Bad alignments and impossible sizes are asked for, and must fail.
     pub refusals: bool,
     /// A refused request sets errno, as POSIX asks (mimalloc 2.0.9's calloc does
-    /// not when the product overflows).
+    /// not when the product overflows, nor does jemalloc 5.3.0's realloc).
     pub refusals_set_errno: bool,
     /// aligned_alloc refuses what is no power of two.
     pub strict_aligned_alloc: bool,
@@ -54,6 +56,17 @@ pub struct Rules {
     pub poisoned_edge: usize,
     /// Bytes at a freed block's start that the allocator uses itself.
     pub unwatched_start: usize,
+    /// Freed memory may be handed out at once: a crime with a freed block is
+    /// committed only while nothing else was allocated.
+    pub reuses_at_once: bool,
+    /// The figures tell how many allocations there were.
+    pub counts_allocations: bool,
+    /// A block that holds a pointer to its own start is held by pointers into
+    /// it, like a pool that its owner lies in.
+    pub pools_hold_themselves: bool,
+    /// A pointer right behind a block holds it (C23 6.5.7 allows to keep only
+    /// that one); otherwise such pointers are not made.
+    pub holds_from_behind: bool,
     /// Leaks are looked for at the end.
     pub leaks: bool,
 }
@@ -71,6 +84,7 @@ impl Rules {
         zero_resize_frees: false,
         exact_size: false,
         aligned_functions: false,
+        pvalloc: false,
         cxx: false,
         sized: false,
         refusals: false,
@@ -85,6 +99,10 @@ impl Rules {
         underflows: false,
         poisoned_edge: 0,
         unwatched_start: 0,
+        reuses_at_once: false,
+        counts_allocations: true,
+        pools_hold_themselves: true,
+        holds_from_behind: true,
         leaks: false,
     };
 
@@ -102,7 +120,7 @@ impl Rules {
 
     /// A C malloc with operator new and delete, from outside: what a preloaded
     /// library without checks of its own must keep to.
-    pub const PRELOADED: Rules = Rules { cxx: true, forks: true, ..Rules::C };
+    pub const PRELOADED: Rules = Rules { pvalloc: true, cxx: true, forks: true, ..Rules::C };
 
     /// heapwarden, preloaded: all of it.
     pub const HEAPWARDEN: Rules = Rules {

@@ -141,6 +141,13 @@ impl Runner<'_> {
 
     fn end(mut self, allocator: &dyn Allocator) -> Result<Tally, Box<Failure>> {
         let seen = allocator.verdicts();
+        if self.rules.leaks {
+            let (roots, (_, leaks)) = (self.machine.roots(), self.model.end());
+            if let Err(what) = leaks.compare(|kind, site| allocator.leaks(&roots, kind, site)) {
+                return Err(self.failure(Fault::Leaks(what), None));
+            }
+            self.judge.tally.leaks += leaks.blocks() as u64;
+        }
         match self.judge.end(&self.model, &seen) {
             Ok(()) => Ok(self.judge.tally),
             Err(fault) => Err(self.failure(fault, None)),

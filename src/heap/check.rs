@@ -148,7 +148,8 @@ fn poison_whole(block: &Block) -> bool {
     unsafe {
         if block.is_span() {
             let tier = tier_of(modes, span::held_bytes(&*block.granule));
-            return guard::verify(block.start, span::covered(&*block.granule), pattern, tier);
+            return guard::verify(block.start, span::covered(&*block.granule), pattern, tier)
+                && crime::end_holds(block.start, block.size);
         }
         guard::verify(block.start, block.slot, pattern, tier_of(modes, block.slot))
             && (block.record.state() != State::Held || crime::end_holds(block.start, block.size))

@@ -9,6 +9,7 @@ use super::judge::{self, Block, Found};
 use super::settings::mode;
 use super::{check, guard_page, span};
 use crate::guard::{self, EDGE, GUARD_BYTES, Pattern, Tier, Violation, ViolationKind};
+use crate::ledger::State;
 use crate::memory::Window;
 use crate::sync::atomics::{
     AtomicPtr,
@@ -57,10 +58,20 @@ pub(super) unsafe fn write_after_free(
 ) {
     // SAFETY: the caller's promise.
     let found = unsafe { guard::first_difference(start, bytes, pattern, tier) };
-    let Some((address, changed)) = found else { return };
-    if let Found::Inside(block, true) = judge::locate(start)
-        && !block.is_span()
+    let Some((mut address, mut changed)) = found else { return };
+    let block = match judge::locate(start) {
+        Found::Inside(block, true) => Some(block),
+        _ => None,
+    };
+    // A held block's own end is watched closer than the middle of its memory.
+    if let Some(block) = &block
+        && block.record.state() == State::Held
+        && let Some((first, more)) = first_change_in_end(start, block.size, pattern)
+        && first < address
     {
+        (address, changed) = (first, more.max(changed));
+    }
+    if let Some(block) = block.filter(|block| !block.is_span()) {
         if address == start
             && let Some(origin) = run_over_from(&block)
         {
@@ -76,7 +87,7 @@ pub(super) unsafe fn write_after_free(
             let at = behind.start - 1;
             // SAFETY: the last byte of the slot.
             if unsafe { (at as *const u8).read_volatile() } != pattern.byte(at) {
-                tell(ViolationKind::Underflow, &behind, at, changed, finder);
+                tell(ViolationKind::Underflow, &behind, address, changed, finder);
                 return;
             }
         }
@@ -112,6 +123,13 @@ pub(super) unsafe fn end_holds(start: usize, size: usize) -> bool {
     let pattern = Pattern::at(start - Window::base());
     // SAFETY: the caller's promise.
     unsafe { guard::first_guard_difference(from, 0, to - from, pattern).is_none() }
+}
+
+/// The first changed byte in the end of a held block, and how many there are.
+fn first_change_in_end(start: usize, size: usize, pattern: Pattern) -> Option<(usize, usize)> {
+    let (from, to) = end_of(start, size);
+    // SAFETY: within the block's slot, which the heap owns.
+    unsafe { guard::first_guard_difference(from, 0, to - from, pattern) }
 }
 
 /// Verifies the end of a block that leaves the quarantine.
@@ -267,7 +285,7 @@ pub(super) fn check_guards(block: &Block, stack: StackId) -> bool {
         .and_then(|_| unsafe { guard::first_guard_difference(from, 0, to - from, guards.pattern) });
     if let Some((address, changed)) = behind {
         match underflow_behind(block, address) {
-            Some(next) => tell(ViolationKind::Underflow, &next, next.start - 1, changed, stack),
+            Some(next) => tell(ViolationKind::Underflow, &next, address, changed, stack),
             None => tell(ViolationKind::Overflow, block, address, changed, stack),
         }
         // SAFETY: as above.

@@ -123,6 +123,7 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
         if modes & mode::POISON_NONE == 0 {
             let pattern = Pattern::at(block.start - Window::base());
             guard::fill(block.start, covered(&*granule), pattern, tier_of(modes, bytes));
+            crime::fill_end(block.start, block.size, pattern);
         }
         quarantine::hold(heap, held, bytes);
     }
@@ -185,10 +186,13 @@ pub(super) unsafe fn verify_held(granule: *mut Granule, finder: StackId) -> bool
         let pattern = Pattern::at(start - Window::base());
         let (bytes, tier) = (covered(&*granule), tier_of(modes, held_bytes(&*granule)));
         if guard::verify(start, bytes, pattern, tier) {
-            return true;
+            let is_whole = crime::end_holds(start, (*granule).size);
+            crime::check_end(start, (*granule).size, modes, finder);
+            return is_whole;
         }
         crime::write_after_free(start, bytes, pattern, tier, finder);
         guard::fill(start, bytes, pattern, tier);
+        crime::fill_end(start, (*granule).size, pattern);
         false
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `HEAPWARDEN_PROOF_SCALE=10` tries ten times as many.
 
+mod hosted;
 mod outside;
 
 use heapwarden::harness::{self, Failure, Program, Rules, Tally, c_program};
