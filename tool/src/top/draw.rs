@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn a_site_without_source_is_called_by_its_functions() {
+        let frame = |name: &str| Frame { function: Some(name.to_owned()), ..Frame::default() };
+        let stack = ["zmalloc", "sdsnew", "main"].map(frame);
+        assert_eq!(place_of(&stack), "zmalloc < sdsnew < main");
+        assert_eq!(place_of(&[]), "(unknown)");
+    }
+
+    #[test]
     fn enter_opens_the_stack_of_the_selected_site_and_q_quits() {
         let mut view = sample();
         press(&mut view, KeyCode::Down);

@@ -43,11 +43,13 @@ pub fn sort(rows: &mut [Row], order: Order) {
     });
 }
 
-/// The frame that a site is called by: the first in code of the user's, else
-/// the first.
+/// What a site is called: the first frame in code of the user's with its line;
+/// where there is no source, the first functions.
 pub fn place_of(stack: &[Frame]) -> String {
-    let Some(frame) = stack.iter().find(|frame| frame.is_users()).or(stack.first()) else {
-        return "(unknown)".to_owned();
+    const FUNCTIONS: usize = 4;
+    let Some(frame) = stack.iter().find(|frame| frame.is_users()) else {
+        let names: Vec<String> = stack.iter().take(FUNCTIONS).map(Frame::name).collect();
+        return if names.is_empty() { "(unknown)".to_owned() } else { names.join(" < ") };
     };
     let file = frame.file.as_deref().map(crate::record::base_name);
     match (file, frame.line) {

@@ -75,7 +75,7 @@ fn addresses_and_sums_are_in_the_core_too() {
 #[test]
 fn a_core_by_the_kernel_is_read() {
     let program = Program::compile("crimes.c");
-    let mut command = program.command("check crime die", "handle_segv=0:format=json:log_path=own");
+    let command = program.command("check crime die", "handle_segv=0:format=json:log_path=own");
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -c unlimited && exec \"$0\" \"$@\""]).arg(command.get_program());
     limited.args(command.get_args()).current_dir(program.directory.path());
@@ -84,7 +84,6 @@ fn a_core_by_the_kernel_is_read() {
     }
     let output = limited.output().unwrap();
     assert!(output.status.code().is_none(), "{output:?}");
-    drop(command.stdin(std::process::Stdio::null()));
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     let entries = fs::read_dir(program.directory.path()).unwrap().flatten();
     let core = entries
