@@ -49,6 +49,11 @@ INSTALL ?= install
 install: all
 	sh scripts/install.sh "$(OUT)" "$(DESTDIR)" "$(PREFIX)" "$(LIBDIR)" "$(VERSION)"
 
+# A Debian package of what `make` builds, below $(OUT).
+.PHONY: deb
+deb: all
+	sh scripts/deb.sh "$(OUT)" "$(VERSION)" "$(OUT)"
+
 clean:
 	$(CARGO) clean
 

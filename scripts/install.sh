@@ -50,7 +50,17 @@ if(NOT TARGET heapwarden::heapwarden)
     INTERFACE_LINK_LIBRARIES "pthread;dl;m")
 endif()
 EOF
-if [ -d "$root/target/man" ]; then
-    install -d "$to$prefix/share/man/man1"
-    install -m 644 "$root"/target/man/*.1 "$to$prefix/share/man/man1/"
-fi
+# Man pages and shell completions come from the command itself.
+generated=$(mktemp -d)
+trap 'rm -rf "$generated"' EXIT
+"$built/heapwarden" generate "$generated"
+place() { # FILE DIRECTORY NAME
+    install -d "$to$prefix/share/$2"
+    install -m 644 "$generated/$1" "$to$prefix/share/$2/$3"
+}
+for page in "$generated"/man/*.1; do
+    place "man/${page##*/}" man/man1 "${page##*/}"
+done
+place completions/heapwarden.bash bash-completion/completions heapwarden
+place completions/_heapwarden zsh/site-functions _heapwarden
+place completions/heapwarden.fish fish/vendor_completions.d heapwarden.fish

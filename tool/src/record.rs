@@ -306,13 +306,41 @@ pub struct Exhaustion {
     pub limit_from: String,
     pub in_use: u64,
     pub peak: u64,
+    /// Bytes that the live ones take, with gaps, guards and freed blocks held back.
+    pub heap: u64,
+    /// Bytes of freed blocks held back from reuse.
+    pub held: u64,
     pub largest_free: u64,
     pub stack: Stack,
     pub top: Vec<Holder>,
+    /// Live blocks that no site of `top` or below counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hidden_bytes: Option<u64>,
+}
+
+impl Exhaustion {
+    /// What kind of finding it is: only a request that was refused, and not on
+    /// purpose, is plain exhaustion.
+    pub fn kind(&self) -> String {
+        match &*self.level {
+            "" | "refused" => "exhaustion".to_owned(),
+            level => format!("exhaustion-{level}"),
+        }
+    }
+
+    /// Why the record was made, in words.
+    pub fn occasion(&self) -> &'static str {
+        match &*self.level {
+            "early" => "memory is nearly used up",
+            "on-purpose" => "an allocation failed on purpose",
+            "peak" => "the most memory that was in use",
+            _ => "out of memory",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

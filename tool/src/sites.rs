@@ -48,18 +48,22 @@ impl Site {
                 format!("{} was refused, {blocks} time(s)", warning.message)
             }
             Record::Exhaustion(out) => format!(
-                "out of memory: {} bytes asked for, {} of {} in use",
-                out.requested, out.in_use, out.limit
+                "{}: {} bytes asked for, {} of {} in use",
+                out.occasion(),
+                out.requested,
+                out.in_use,
+                out.limit
             ),
             Record::Summary(_) | Record::Suppression(_) | Record::Notice(_) => String::new(),
         }
     }
 
-    /// Whether it should fail a build: what is only reachable, refused or
-    /// suspected does not.
+    /// Whether it should fail a build: what is only reachable, refused,
+    /// suspected, or a shortage that is near or was ordered, does not.
     pub fn is_failure(&self) -> bool {
         match self.group {
-            Group::Error | Group::Exhaustion => true,
+            Group::Error => true,
+            Group::Exhaustion => self.kind == "exhaustion",
             Group::Leak => self.kind != "reachable",
             Group::HiddenLeak | Group::Warning => false,
         }
@@ -122,7 +126,7 @@ impl Sites {
             }
             Record::Exhaustion(out) => {
                 let count = Count { blocks: 1, bytes: out.requested };
-                (Group::Exhaustion, "exhaustion".to_owned(), &out.stack, count)
+                (Group::Exhaustion, out.kind(), &out.stack, count)
             }
             Record::Summary(summary) => {
                 self.suppressed.add(summary.suppressed);

@@ -202,7 +202,8 @@ fn describe_warning<'a>(site: &Site, warning: &'a Warning) -> Description<'a> {
 
 fn describe_exhaustion(out: &Exhaustion) -> Description<'_> {
     let title = format!(
-        "out of memory: {} asked for, {} of {} in use (limit by {})",
+        "{}: {} asked for, {} of {} in use (limit by {})",
+        out.occasion(),
         amount(out.requested),
         amount(out.in_use),
         amount(out.limit),
@@ -218,7 +219,39 @@ fn describe_exhaustion(out: &Exhaustion) -> Description<'_> {
         );
         places.push(place(&holder.stack, what, false));
     }
-    (Level::ERROR, title, places, Vec::new())
+    let level = if out.kind() == "exhaustion" { Level::ERROR } else { Level::WARNING };
+    (level, title, places, exhaustion_help(out))
+}
+
+/// What the figures mean, and what to look at next.
+fn exhaustion_help(out: &Exhaustion) -> Vec<String> {
+    let mut help = Vec::new();
+    if out.heap > 0 {
+        let held = match out.held {
+            0 => String::new(),
+            held => format!(", {} of it freed blocks held back (quarantine_mb)", amount(held)),
+        };
+        help.push(format!("the heap takes {}{held}", amount(out.heap)));
+    }
+    if out.requested > out.largest_free && out.largest_free > 0 {
+        help.push(format!("the largest free run is {}", amount(out.largest_free)));
+    }
+    match (out.lost_bytes, out.hidden_bytes) {
+        (Some(lost), _) if lost > 0 => {
+            help.push(format!("{} of it is lost: fix the leaks first", amount(lost)));
+        }
+        (_, Some(hidden)) if hidden > 0 => {
+            help.push(format!("{} of it seems not needed any more", amount(hidden)));
+        }
+        (None, _) if out.kind() == "exhaustion" => {
+            help.push("exhaustion_scan=1 tells how much of it is lost".to_owned());
+        }
+        _ => {}
+    }
+    if let Some(count) = out.left_out {
+        help.push(format!("{} are in none of the sites above", blocks(count)));
+    }
+    help
 }
 
 fn place(stack: &[Frame], what: String, is_primary: bool) -> Place<'_> {
