@@ -11,6 +11,7 @@ stage=$(mktemp -d "$output/deb.XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 
 sh "$root/scripts/install.sh" "$built" "$stage" /usr "/usr/lib/$triplet" "$version"
+strip --strip-unneeded "$stage/usr/bin/heapwarden"
 find "$stage/usr/share/man" -name '*.1' -exec gzip -9n {} + 2>/dev/null || true
 documents=$stage/usr/share/doc/heapwarden
 install -d "$documents" "$stage/DEBIAN"

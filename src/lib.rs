@@ -110,6 +110,9 @@ pub mod symbol;
 #[cfg(feature = "abi")]
 pub mod abi;
 
+#[cfg(feature = "global")]
+pub use abi::Heapwarden;
+
 #[cfg(feature = "arena")]
 pub mod arena;
 

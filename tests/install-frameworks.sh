@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the test frameworks that heapwarden's examples plug into. Where they
+# Installs the test frameworks that heapwarden's examples plug into, and what packages are used with. Where they
 # cannot be had, those tests say that they are skipped.
 set -u
 missing=
+command -v pkg-config >/dev/null || missing="$missing pkgconf"
 [ -f /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
 command -v ctest >/dev/null || missing="$missing cmake"
 [ -z "$missing" ] && exit 0

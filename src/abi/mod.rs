@@ -21,6 +21,8 @@ mod exhaustion;
 mod fail_site;
 mod faults;
 mod glibc;
+#[cfg(feature = "global")]
+mod global;
 mod leaks;
 mod ledger_root;
 mod lifecycle;
@@ -41,4 +43,6 @@ mod violations;
 mod warnings;
 mod watch;
 
+#[cfg(feature = "global")]
+pub use global::Heapwarden;
 pub use runtime::{OPTIONS_BUFFER, REPORTER};

@@ -1,12 +1,9 @@
 //! What a library without std owes the compiler, and the one reporter.
 
 use crate::config::Options;
-use crate::platform::linux::{files, process};
 use crate::report::Reporter;
 use crate::symbol::{Depot, NAMES};
-use crate::units::Text;
 use core::cell::UnsafeCell;
-use core::fmt::Write;
 
 /// The process's reporter.
 pub static REPORTER: Reporter = Reporter::new(&Depot, &NAMES);
@@ -37,22 +34,30 @@ impl OptionsBuffer {
     }
 }
 
-/// A bug of ours: one line, then abort. Nothing here unwinds.
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let mut buffer = [0; 512];
-    let mut text = Text::new(&mut buffer);
-    let _ = writeln!(text, "heapwarden: internal error: {info}");
-    let _ = files::write(2, text.as_bytes());
-    process::abort()
-}
+/// What std brings in a Rust program.
+#[cfg(not(feature = "global"))]
+mod without_std {
+    use crate::platform::linux::{files, process};
+    use crate::units::Text;
+    use core::fmt::Write;
 
-// Precompiled parts of core name Rust's unwinding personality. Nothing here
-// unwinds (panic = "abort"), so it is never called.
-core::arch::global_asm!(
-    ".text",
-    ".weak rust_eh_personality",
-    ".hidden rust_eh_personality",
-    ".type rust_eh_personality, @function",
-    "rust_eh_personality: ud2",
-);
+    /// A bug of ours: one line, then abort. Nothing here unwinds.
+    #[panic_handler]
+    fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+        let mut buffer = [0; 512];
+        let mut text = Text::new(&mut buffer);
+        let _ = writeln!(text, "heapwarden: internal error: {info}");
+        let _ = files::write(2, text.as_bytes());
+        process::abort()
+    }
+
+    // Precompiled parts of core name Rust's unwinding personality. Nothing here
+    // unwinds (panic = "abort"), so it is never called.
+    core::arch::global_asm!(
+        ".text",
+        ".weak rust_eh_personality",
+        ".hidden rust_eh_personality",
+        ".type rust_eh_personality, @function",
+        "rust_eh_personality: ud2",
+    );
+}

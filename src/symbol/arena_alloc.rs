@@ -1,8 +1,8 @@
 //! The symbol child's heap: a bump arena that never frees.
 //!
-//! In the built library (`abi`) this is the crate's `#[global_allocator]`:
-//! nothing but the symbol child allocates there, and outside of it every
-//! request fails. In unit tests the rest of the world gets std's allocator.
+//! In the built library (`abi`) the crate's `#[global_allocator]` leads here:
+//! nothing but the symbol child allocates, and outside of it every request
+//! fails. In unit tests the rest of the world gets std's allocator.
 //!
 //! ```text
 //!   chunk   | block | block | …        | free → end |      (mmap, 1 MiB or more)
@@ -32,11 +32,14 @@ pub fn enter() {
     IN_CHILD.store(true, Relaxed);
 }
 
-/// The allocator of the whole library.
-struct ChildArena;
+/// Whether this process is the symbol child.
+#[inline]
+pub fn is_child() -> bool {
+    IN_CHILD.load(Relaxed)
+}
 
-#[global_allocator]
-static ARENA: ChildArena = ChildArena;
+/// The arena as an allocator; for the child only.
+pub struct ChildArena;
 
 fn allocate(layout: Layout) -> *mut u8 {
     let place = |free: usize| {
@@ -65,25 +68,18 @@ fn allocate(layout: Layout) -> *mut u8 {
 // null; one thread at a time (see the invariant above).
 unsafe impl GlobalAlloc for ChildArena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IN_CHILD.load(Relaxed) {
-            return allocate(layout);
-        }
-        // SAFETY: the caller's promise is passed on.
-        unsafe { outside::alloc(layout) }
+        allocate(layout)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if !IN_CHILD.load(Relaxed) {
-            // SAFETY: the caller's promise is passed on.
-            unsafe { outside::dealloc(block, layout) }
-        } else if block as usize + layout.size() == FREE.load(Relaxed) {
+        if block as usize + layout.size() == FREE.load(Relaxed) {
             FREE.store(block as usize, Relaxed);
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let is_last = block as usize + layout.size() == FREE.load(Relaxed);
-        if IN_CHILD.load(Relaxed) && is_last && block as usize + size <= END.load(Relaxed) {
+        if is_last && block as usize + size <= END.load(Relaxed) {
             FREE.store(block as usize + size, Relaxed);
             return block;
         }
@@ -93,37 +89,68 @@ unsafe impl GlobalAlloc for ChildArena {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {
                 ptr::copy_nonoverlapping(block, new, layout.size().min(size));
-                self.dealloc(block, layout);
             }
             new
         }
     }
 }
 
-/// What allocates outside of the child.
-#[cfg(not(test))]
-mod outside {
-    use core::alloc::Layout;
-
-    /// Nothing: the library itself must not allocate.
-    pub unsafe fn alloc(_: Layout) -> *mut u8 {
-        core::ptr::null_mut()
-    }
-    pub unsafe fn dealloc(_: *mut u8, _: Layout) {}
-}
-
-/// What allocates outside of the child.
-#[cfg(test)]
-mod outside {
+/// The library's own allocator, unless the program has one for us both
+/// (`global`, then it is [`crate::abi::Heapwarden`]).
+#[cfg(not(feature = "global"))]
+mod own {
+    use super::{ChildArena, is_child};
     use core::alloc::{GlobalAlloc, Layout};
-    use std::alloc::System;
 
-    pub unsafe fn alloc(layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
+    struct Own;
+
+    #[global_allocator]
+    static OWN: Own = Own;
+
+    // SAFETY: passes on to one allocator before the process becomes the child
+    // and to the other after that; the child frees nothing from before.
+    unsafe impl GlobalAlloc for Own {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's promise is passed on.
+            unsafe { if is_child() { ChildArena.alloc(layout) } else { outside::alloc(layout) } }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: the caller's promise is passed on.
+            unsafe {
+                match is_child() {
+                    true => ChildArena.dealloc(block, layout),
+                    false => outside::dealloc(block, layout),
+                }
+            }
+        }
     }
-    pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
+
+    /// What allocates outside of the child: nothing, for the library itself
+    /// must not allocate.
+    #[cfg(not(test))]
+    mod outside {
+        use core::alloc::Layout;
+
+        pub unsafe fn alloc(_: Layout) -> *mut u8 {
+            core::ptr::null_mut()
+        }
+        pub unsafe fn dealloc(_: *mut u8, _: Layout) {}
+    }
+
+    /// In unit tests the rest of the world needs one.
+    #[cfg(test)]
+    mod outside {
+        use core::alloc::{GlobalAlloc, Layout};
+        use std::alloc::System;
+
+        pub unsafe fn alloc(layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's promise is passed on.
+            unsafe { System.alloc(layout) }
+        }
+        pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
+            // SAFETY: the caller's promise is passed on.
+            unsafe { System.dealloc(block, layout) }
+        }
     }
 }

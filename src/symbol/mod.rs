@@ -37,6 +37,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 pub use depot::{Depot, NAMES};
 
+#[cfg(feature = "global")]
+pub use arena_alloc::{ChildArena, is_child};
+
 use crate::platform::linux::process;
 use crate::report::{Code, Frame, Names, Place};
 use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};

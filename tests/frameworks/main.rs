@@ -152,3 +152,46 @@ fn ctest_fails_the_leaking_program_and_shows_the_report() {
     assert!(text.contains("Direct leak of 10 byte(s) in 1 object(s) allocated from:"), "{text}");
     assert!(text.contains("leaking.c:4"), "{text}");
 }
+
+#[test]
+fn ctests_memcheck_step_counts_the_leaks_of_each_test() {
+    if !Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success()) {
+        eprintln!("SKIPPED: CTest is not installed (apt-get install cmake)");
+        return;
+    }
+    let scratch = Scratch::new("memcheck");
+    let step = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&scratch.0);
+        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
+    };
+    let source = example("ci");
+    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
+    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
+    assert!(step("cmake", &["--build", "."]).status.success());
+    let checked = step("ctest", &["-T", "memcheck"]);
+    let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(text.contains("Direct leak - 1"), "one defect, by its kind: {text}");
+    let found = files_below(&scratch.0.join("Testing"), "DynamicAnalysis.xml");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let page = fs::read_to_string(&found[0]).unwrap();
+    // The page lists the tests with defects, and only those.
+    let guilty: Vec<&str> = page.split("<Test Status=").skip(1).collect();
+    assert_eq!(guilty.len(), 1, "{page}");
+    assert!(guilty[0].contains("<Name>leaking</Name>"), "{page}");
+    assert!(guilty[0].contains("<Defect type=\"Direct leak\">1</Defect>"), "{page}");
+}
+
+/// All files of that name below `directory`.
+fn files_below(directory: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, name));
+        } else if path.file_name().is_some_and(|own| own == name) {
+            found.push(path);
+        }
+    }
+    found
+}

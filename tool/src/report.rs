@@ -97,6 +97,11 @@ impl Output {
     pub fn new(format: Format, path: PathBuf) -> Output {
         Output { format, path }
     }
+
+    /// The file's name, if it is a file.
+    pub fn file_name(&self) -> Option<String> {
+        (self.path.as_os_str() != "-").then(|| self.path.display().to_string())
+    }
 }
 
 /// What a format may need besides the findings.

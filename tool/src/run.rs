@@ -5,7 +5,9 @@
 //! the report afterwards does this process stay, pass signals on, and end the
 //! way the program ended.
 
+mod closing;
 pub mod library;
+mod lsan_options;
 pub mod program;
 mod wait;
 
@@ -50,6 +52,13 @@ pub struct Args {
     /// Go on after a misuse was reported
     #[arg(long)]
     keep_going: bool,
+    /// Check forked children too that never call exec (others always are)
+    #[arg(long)]
+    children: bool,
+    /// Also take log_path, suppressions and exitcode from LSAN_OPTIONS, where
+    /// CTest's MemCheck step puts them
+    #[arg(long)]
+    lsan_options: bool,
     /// Any other option of HEAPWARDEN_OPTIONS (help=1 lists them)
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     options: Vec<String>,
@@ -146,6 +155,15 @@ impl Args {
             let colon = if text.is_empty() { "" } else { ":" };
             let _ = write!(text, "{colon}{key}={}", quoted(value));
         };
+        if self.lsan_options {
+            let text = std::env::var("LSAN_OPTIONS").unwrap_or_default();
+            for (key, value) in lsan_options::known(&text) {
+                add(key, value);
+            }
+        }
+        if self.children {
+            add("check_children", "1");
+        }
         if let Some(kinds) = &self.leak_kinds {
             add("show_leak_kinds", kinds);
         }

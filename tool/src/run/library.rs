@@ -17,7 +17,8 @@ pub fn find() -> Result<PathBuf> {
     }
     let program = env::current_exe().context("cannot tell where this program is")?;
     let directory = program.parent().unwrap_or(Path::new("/"));
-    let places = ["", "../lib", "../lib/heapwarden", "../lib64", "../release"];
+    let places =
+        ["", "../lib", "../lib/x86_64-linux-gnu", "../lib/heapwarden", "../lib64", "../release"];
     for place in places {
         // A preloaded path may hold neither colons nor spaces; links are
         // followed so that a moved tree still works.

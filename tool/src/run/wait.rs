@@ -1,6 +1,6 @@
 //! Runs the program as a child, and writes reports when it has ended.
 
-use super::{Args, set_options};
+use super::{Args, closing, set_options};
 use crate::report::{Format, Output, read_sites, write_outputs};
 use crate::sites::{Site, Sites};
 use anyhow::{Context, Result};
@@ -105,7 +105,7 @@ fn finish(sites: &Sites, args: &Args) -> Result<()> {
         outputs.push(Output::new(Format::Text, "-".into()));
     }
     write_outputs(sites, &outputs)?;
-    anstream::eprintln!("heapwarden: {}", sites.sum());
+    anstream::eprint!("{}", closing::summary(sites, &outputs));
     Ok(())
 }
 
