@@ -109,6 +109,10 @@ unsafe extern "C" fn realloc(pointer: usize, size: usize, sp: usize, fp: usize) 
         heap::free::<MALLOC, false>(pointer, 0, entry, otherwise);
         return null_mut();
     }
+    let block = heap::try_resize(pointer, size, entry);
+    if !block.is_null() {
+        return block;
+    }
     ensure_started();
     let block = heap::resize(pointer, size, entry);
     if block.is_null() {

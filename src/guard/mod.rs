@@ -15,7 +15,7 @@ mod violation;
 
 pub use pattern::{GUARD_BYTES, Pattern};
 pub use poison::{
-    EDGE, SHORT, Tier, fill, fill_short, first_difference, first_guard_difference, verify,
+    EDGE, SHORT, Tier, fill, fill_short, first_difference, first_guard_difference, holds, verify,
     verify_short,
 };
 pub use violation::{Violation, ViolationKind};

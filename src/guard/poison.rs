@@ -319,7 +319,7 @@ pub unsafe fn first_guard_difference(
 /// # Safety
 /// Those bytes are readable.
 #[inline]
-unsafe fn holds(from: usize, to: usize, pattern: Pattern) -> bool {
+pub unsafe fn holds(from: usize, to: usize, pattern: Pattern) -> bool {
     if to - from < 8 {
         // SAFETY: the caller's promise.
         return (from..to)

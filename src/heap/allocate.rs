@@ -90,7 +90,7 @@ where
             return otherwise(size, entry);
         }
         if !POISONED {
-            arm(start + size, start + slot, pattern);
+            arm_slot(start, size, slot, pattern);
         }
         let stack = heap.capture(entry);
         let record = (*slab).records.add(index);
@@ -287,6 +287,25 @@ pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
         while at < to {
             (at as *mut u64).write(pattern.0);
             at += 8;
+        }
+    }
+}
+
+/// [`arm`] for what is behind a block of `size` bytes in a slot.
+///
+/// # Safety
+/// As [`arm`]; the slot has at least 8 bytes more than the block.
+#[inline(always)]
+unsafe fn arm_slot(start: usize, size: usize, slot: usize, pattern: Pattern) {
+    let (end, last) = (start + size, start + slot - 8);
+    let second = ((end + 8) & !7).min(last);
+    // SAFETY: three words within the slot, behind the block.
+    unsafe {
+        (end as *mut u64).write_unaligned(pattern.seen_from(end));
+        (second as *mut u64).write(pattern.0);
+        (last as *mut u64).write(pattern.0);
+        if slot - size > 24 {
+            arm(end, start + slot, pattern);
         }
     }
 }

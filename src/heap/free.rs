@@ -130,10 +130,10 @@ unsafe fn fill_long(start: usize, size: usize, slot: usize, pattern: Pattern) {
 }
 
 /// A slot that begins exactly at some address.
-struct Slot {
-    granule: *mut Granule,
-    index: u32,
-    word: Record,
+pub(super) struct Slot {
+    pub(super) granule: *mut Granule,
+    pub(super) index: u32,
+    pub(super) word: Record,
 }
 
 /// The slot that begins at `pointer`, if one does.
@@ -141,7 +141,7 @@ struct Slot {
 /// # Safety
 /// `pointer` is below the extent of the window.
 #[inline(always)]
-unsafe fn slot_of(pointer: usize) -> Option<Slot> {
+pub(super) unsafe fn slot_of(pointer: usize) -> Option<Slot> {
     let base = Window::base();
     let granule = kept(Window::granule_from(base, (pointer - base) / GRANULE));
     // SAFETY: granules below the extent are mapped; a slot number below
@@ -196,7 +196,7 @@ pub fn try_size_of(pointer: usize) -> Option<usize> {
 /// # Safety
 /// The slot is the heap's.
 #[inline(always)]
-unsafe fn guards_whole(granule: u64, start: usize, slack: usize, slot: usize) -> bool {
+pub(super) unsafe fn guards_whole(granule: u64, start: usize, slack: usize, slot: usize) -> bool {
     let pattern = Pattern::of_slot(granule, start);
     let before = Pattern::of_slot(granule, start.wrapping_sub(slot));
     let last = start + slot - 8;

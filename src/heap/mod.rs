@@ -27,6 +27,7 @@ mod failure_tests;
 mod fork;
 mod free;
 mod guard_page;
+mod in_place;
 mod judge;
 #[cfg(all(test, feature = "interleave"))]
 mod orders;
@@ -51,6 +52,7 @@ pub use epoch::mark;
 pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use free::{free, general as free_general, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
+pub use in_place::try_resize;
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
 pub use orphans::{for_each_orphan, watch_holders};
 pub use outside::OUTSIDE;

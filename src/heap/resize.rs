@@ -1,11 +1,12 @@
 //! Changing a block's size: in place where slot or span allow, else by moving.
 
 use super::allocate::{self, Request, arm};
+use super::in_place::keeps_slot;
 use super::judge::{self, Block};
 use super::pool::{self, Entered};
 use super::settings::mode;
 use super::{crime, free, pressure, span};
-use crate::guard::{GUARD_BYTES, Pattern, Violation, ViolationKind};
+use crate::guard::{Pattern, Violation, ViolationKind};
 use crate::ledger::Record;
 use crate::memory::Window;
 use crate::sync::atomics::Ordering::{Relaxed, Release};
@@ -115,9 +116,7 @@ fn in_place(block: &Block, size: usize) -> bool {
             && size >= block.size / 4
             && span::resize_in_place(block, size);
     }
-    let fits = size + GUARD_BYTES <= block.slot
-        && block.slot - size <= Record::MAX_SLACK
-        && size >= block.slot / 2;
+    let fits = keeps_slot(block.slot, size);
     if fits && size < block.size {
         let pattern = Pattern::at(block.start - Window::base());
         // SAFETY: bytes of the block that its owner gives up.

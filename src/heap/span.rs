@@ -30,7 +30,7 @@ use crate::units::{OS_PAGE, StackId, align_up};
 use core::ptr;
 
 /// Blocks from this size on move by page tables instead of copying.
-const MOVE_FROM: usize = 256 * 1024;
+const MOVE_FROM: usize = 1024 * 1024;
 
 /// Allocates a span; 0 without memory.
 pub(super) fn take(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
