@@ -21,7 +21,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use procfs::Current;
-use procfs::process::{PageInfo, Process};
+use procfs::process::{MemoryPageFlags, PageInfo, Process};
 use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -201,10 +201,12 @@ fn segments_of(
             (true, _) if map.end - map.start <= SMALL || whole.contains(&map.start) => {
                 parts.push((map.start, map.end, true));
             }
-            (true, _) => touched(process, map, &mut parts),
+            (true, _) => touched(process, map, false, &mut parts),
             (false, Some(_)) if map.offset == 0 => {
                 parts.push((map.start, map.end.min(map.start + HEADERS), false));
             }
+            // Data that was made read-only once it was relocated.
+            (false, Some(_)) if !map.is_shared => touched(process, map, true, &mut parts),
             _ => {}
         }
     }
@@ -227,9 +229,14 @@ fn segments_of(
         .collect())
 }
 
-/// Adds the parts of a mapping that were ever touched (proc_pid_pagemap(5));
-/// all of it where the kernel does not tell.
-fn touched(process: &Process, map: &Mapping, parts: &mut Vec<(u64, u64, bool)>) {
+/// Adds the parts of a mapping that were ever touched, or of a file's only what
+/// was written (proc_pid_pagemap(5)); all of it where the kernel does not tell.
+fn touched(
+    process: &Process,
+    map: &Mapping,
+    only_written: bool,
+    parts: &mut Vec<(u64, u64, bool)>,
+) {
     let pages = (map.start / PAGE) as usize..(map.end / PAGE) as usize;
     let infos = process.pagemap().and_then(|mut pagemap| pagemap.get_range_info(pages));
     let Ok(infos) = infos else {
@@ -240,7 +247,8 @@ fn touched(process: &Process, map: &Mapping, parts: &mut Vec<(u64, u64, bool)>) 
         let address = map.start + index as u64 * PAGE;
         let is_there = match info {
             Some(PageInfo::MemoryPage(flags)) => {
-                flags.contains(procfs::process::MemoryPageFlags::PRESENT)
+                flags.contains(MemoryPageFlags::PRESENT)
+                    && !(only_written && flags.contains(MemoryPageFlags::FILE))
             }
             Some(PageInfo::SwapPage(_)) => true,
             None => false,
