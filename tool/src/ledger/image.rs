@@ -53,6 +53,9 @@ pub struct Image {
     pub program_headers: u64,
     /// Where the image is known to be incomplete, in words.
     pub gaps: Vec<String>,
+    /// Memory of which only the pages were saved that were ever touched; the
+    /// others are zeros. By address.
+    pub sparse: Vec<std::ops::Range<u64>>,
     /// Words that the kernel holds for the program, as far as they are known.
     pub kernel_values: Vec<u64>,
     mappings: Vec<Mapping>,
@@ -82,6 +85,7 @@ impl Image {
             threads: Vec::new(),
             program_headers: 0,
             gaps: Vec::new(),
+            sparse: Vec::new(),
             kernel_values: Vec::new(),
             mappings,
             segments,
@@ -107,6 +111,15 @@ impl Image {
         let from = (address - segment.start) as usize;
         let to = (end.clamp(address, segment.end) - segment.start) as usize;
         segment.bytes.get(from..to.min(segment.bytes.len())).unwrap_or_default()
+    }
+
+    /// How many zeros there are from `address` on that were never touched.
+    fn zeros(&self, address: u64) -> u64 {
+        let after = self.sparse.partition_point(|range| range.start <= address);
+        let Some(range) = after.checked_sub(1).map(|index| &self.sparse[index]) else { return 0 };
+        let next = self.segments.partition_point(|segment| segment.start <= address);
+        let next = self.segments.get(next).map_or(u64::MAX, |segment| segment.start);
+        range.end.min(next).saturating_sub(address)
     }
 
     /// Calls `visit` with each saved part of `start..end`.
@@ -142,7 +155,13 @@ impl Memory for Image {
             let at = address.wrapping_add(done as u64);
             let bytes = self.bytes(at, at.saturating_add((buffer.len() - done) as u64));
             if bytes.is_empty() {
-                return Err(ReadError::Unreadable(at));
+                let zeros = (self.zeros(at) as usize).min(buffer.len() - done);
+                if zeros == 0 {
+                    return Err(ReadError::Unreadable(at));
+                }
+                buffer[done..done + zeros].fill(0);
+                done += zeros;
+                continue;
             }
             buffer[done..done + bytes.len()].copy_from_slice(bytes);
             done += bytes.len();
@@ -152,5 +171,28 @@ impl Memory for Image {
 
     fn mappings(&self) -> &[Mapping] {
         &self.mappings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_were_never_touched_read_as_zeros_and_gaps_do_not() {
+        let segment = |start: u64, byte: u8| Segment {
+            start,
+            end: start + 0x1000,
+            bytes: Cow::Owned(vec![byte; 0x1000]),
+            is_saved: true,
+        };
+        let mut image = Image::new(Vec::new(), vec![segment(0x5000, 5), segment(0x2000, 2)]);
+        image.sparse = vec![0x2000..0x7000];
+        let mut bytes = vec![9; 0x5000];
+        assert_eq!(image.read(0x2000, &mut bytes), Ok(()));
+        let pages: Vec<u8> = bytes.chunks(0x1000).map(|page| page[7]).collect();
+        assert_eq!(pages, [2, 0, 0, 5, 0]);
+        assert_eq!(image.read(0x6ff8, &mut [0; 16]), Err(ReadError::Unreadable(0x7000)));
+        assert_eq!(image.read(0x1ff8, &mut [0; 16]), Err(ReadError::Unreadable(0x1ff8)));
     }
 }

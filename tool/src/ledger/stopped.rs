@@ -57,6 +57,9 @@ pub fn copy(memory: &LiveMemory, whole: std::ops::Range<u64>) -> Result<(Image, 
     image.now_ms = Some(now_ms);
     image.threads = threads;
     image.kernel_values = kernel_values;
+    let is_sparse = |map: &&Mapping| map.readable && map.writable && map.end - map.start > SMALL;
+    let sparse = memory.mappings().iter().filter(is_sparse);
+    image.sparse = sparse.map(|map| map.start..map.end).collect();
     if silent > 0 {
         image.gaps.push(format!(
             "{silent} thread(s) could not be stopped: what only their registers hold is missing"
