@@ -19,8 +19,10 @@ owner-guard) features=arena-c,arena-owner,arena-guard ;;
 esac
 
 output=${CARGO_TARGET_DIR:-target}/embedded
+# A directory for each target: builds of two do not wait for each other.
+build=$output/build/$target
 set -- rustc --quiet --lib --crate-type staticlib --profile embedded \
-    --no-default-features --features "$features" --target-dir "$output"
+    --no-default-features --features "$features" --target-dir "$build"
 if [ "$target" = x86_64-unknown-linux-gnu ]; then
     cargo "$@" --target "$target" >&2 # this machine's own core will do
 elif [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; then
@@ -28,8 +30,8 @@ elif [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; the
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
     # Rust's bare-metal Arm targets keep a frame pointer in every function, which
     # costs 6 % of the text; nobody unwinds here.
-    mkdir -p "$output/specification"
-    specification=$output/specification/$target.json
+    mkdir -p "$build"
+    specification=$build/$target.json
     $RUSTC --print target-spec-json -Zunstable-options --target "$target" |
         sed 's/"frame-pointer": "always"/"frame-pointer": "may-omit"/' >"$specification.$$"
     cmp -s "$specification.$$" "$specification" || cp "$specification.$$" "$specification"
@@ -42,7 +44,7 @@ mkdir -p "$output/$target/$mode"
 library=$output/$target/$mode/libheapwarden.a
 # Put in place whole: another link may be reading the library that stands there.
 put() {
-    cp "$output/$target/embedded/libheapwarden.a" "$1.$$"
+    cp "$build/$target/embedded/libheapwarden.a" "$1.$$"
     mv "$1.$$" "$1"
 }
 put "$library"

@@ -17,6 +17,7 @@ use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
+use crate::units::align_down;
 
 impl<M: Mode> Heap<M> {
     /// A payload of the bytes requested, or 0 and a finding.
@@ -64,7 +65,7 @@ impl<M: Mode> Heap<M> {
         let end = taken.end();
         let mut top = end;
         loop {
-            top = ((top - need + M::HEADER) & !(alignment - 1)) - M::HEADER + need;
+            top = align_down(top - need + M::HEADER, alignment) - M::HEADER + need;
             if top == end {
                 return;
             }
@@ -121,7 +122,7 @@ impl<M: Mode> Heap<M> {
             let start = block.payload() + self.event.requested;
             // SAFETY: from the last word of the request, which nobody has
             // written yet, to the end of the block.
-            unsafe { pattern::fill(start & !(WORD - 1), next.address(), self.canary(block)) };
+            unsafe { pattern::fill(align_down(start, WORD), next.address(), self.canary(block)) };
         }
         block.payload()
     }

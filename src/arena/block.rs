@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 
 use super::layout::*;
+use crate::units::align_down;
 
 /// The address of a block's header inside a region.
 pub struct Block<M>(NonZeroUsize, PhantomData<M>);
@@ -100,7 +101,7 @@ impl<M: Mode> Block<M> {
     #[inline]
     pub fn size(self) -> usize {
         let state = self.state();
-        if M::SIZE_SHIFT == 0 { state & !(ALIGNMENT - 1) } else { state >> M::SIZE_SHIFT }
+        if M::SIZE_SHIFT == 0 { align_down(state, ALIGNMENT) } else { state >> M::SIZE_SHIFT }
     }
 
     /// Where the next header begins. Not during a leak scan.
@@ -113,7 +114,7 @@ impl<M: Mode> Block<M> {
     /// bits.
     #[inline]
     pub fn end_in_scan(self) -> usize {
-        self.address() + (self.size() & !(ALIGNMENT - 1))
+        self.address() + align_down(self.size(), ALIGNMENT)
     }
 
     /// Whether the block is free.

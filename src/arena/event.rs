@@ -6,6 +6,8 @@
 
 use core::ffi::{c_char, c_void};
 
+use crate::units::ErrorKind;
+
 /// What happened. The names in reports are AddressSanitizer's.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +32,20 @@ pub enum ArenaViolation {
 }
 
 impl ArenaViolation {
-    /// The `kind` in JSON records, see `docs/embedded.md`.
+    /// The `kind` in JSON records: the hosted heap's words, and two of the
+    /// arena's own.
     pub fn name(self) -> &'static str {
-        match self {
-            ArenaViolation::None => "none",
-            ArenaViolation::Exhausted => "exhaustion",
-            ArenaViolation::DoubleFree => "double-free",
-            ArenaViolation::InvalidFree => "bad-free",
-            ArenaViolation::Overflow => "heap-buffer-overflow",
-            ArenaViolation::Underflow => "heap-buffer-underflow",
-            ArenaViolation::UseAfterFree => "heap-use-after-free",
-            ArenaViolation::Corrupt => "heap-corruption",
-        }
+        let kind = match self {
+            ArenaViolation::None => return "none",
+            ArenaViolation::Exhausted => return "exhaustion",
+            ArenaViolation::Corrupt => return "heap-corruption",
+            ArenaViolation::DoubleFree => ErrorKind::DoubleFree,
+            ArenaViolation::InvalidFree => ErrorKind::BadFree,
+            ArenaViolation::Overflow => ErrorKind::HeapBufferOverflow,
+            ArenaViolation::Underflow => ErrorKind::HeapBufferUnderflow,
+            ArenaViolation::UseAfterFree => ErrorKind::HeapUseAfterFree,
+        };
+        kind.name()
     }
 }
 

@@ -14,6 +14,7 @@ use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
+use crate::units::align_down;
 
 impl<M: Mode> Heap<M> {
     /// Makes a live block of the region entered last free.
@@ -75,7 +76,7 @@ impl<M: Mode> Heap<M> {
         }
         // SAFETY: inside a region; at a block's phase, so that no damage makes
         // it an unaligned access.
-        let below = unsafe { Block::<M>::at(address - (size & !(ALIGNMENT - 1))) };
+        let below = unsafe { Block::<M>::at(address - align_down(size, ALIGNMENT)) };
         // Of a footer of 0, this is the live block itself, which is none such.
         if below.is_free_of(size, self.secret()) { Some(below) } else { None }
     }

@@ -16,6 +16,7 @@ use super::classes::{self, MAP_WORDS};
 use super::event::{ArenaConfig, ArenaEvent, ArenaViolation};
 use super::layout::*;
 use super::pattern;
+use crate::units::{align_down, align_up};
 
 /// A heap inside memory that its user gave; see the module's head.
 #[repr(C)]
@@ -57,7 +58,7 @@ impl<M: Mode> Heap<M> {
         config: &ArenaConfig,
     ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
-        let start = (base + ALIGNMENT - 1) & !(ALIGNMENT - 1);
+        let start = align_up(base, ALIGNMENT);
         let widest = if config.largest_region == 0 { length } else { config.largest_region };
         let largest = if widest < M::LARGEST { widest } else { M::LARGEST };
         // A request of `largest` bytes has a list, though never a block.
@@ -78,7 +79,7 @@ impl<M: Mode> Heap<M> {
             this.config = *config;
             // A secret of 0 is no secret; any constant makes zeros no header.
             this.config.secret ^= usize::MAX / 0xffff * 0x5bd1;
-            this.largest = largest & !(ALIGNMENT - 1);
+            this.largest = align_down(largest, ALIGNMENT);
             this.last_class = last_class;
             let (word, bit) = this.bit(last_class + 1);
             *word = bit;

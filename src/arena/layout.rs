@@ -35,6 +35,8 @@
 
 use core::mem::size_of;
 
+use crate::units::align_up;
+
 /// Bytes of a machine word.
 pub const WORD: usize = size_of::<usize>();
 /// Every payload starts at a multiple of two words: 8 bytes on 32-bit targets,
@@ -123,6 +125,6 @@ impl Mode for OwnerGuard {
 /// `M::LARGEST`.
 #[inline]
 pub fn block_size<M: Mode>(requested: usize) -> usize {
-    let size = (requested + M::HEADER + M::TAIL + ALIGNMENT - 1) & !(ALIGNMENT - 1);
+    let size = align_up(requested + M::HEADER + M::TAIL, ALIGNMENT);
     if size < M::SMALLEST { M::SMALLEST } else { size }
 }

@@ -28,6 +28,7 @@ use super::event::ArenaBlock;
 use super::heap::Heap;
 use super::layout::*;
 use super::region::ArenaCursor;
+use crate::units::{LeakKind, align_down, align_up};
 
 /// How a block is held; the names in reports are Valgrind's.
 #[repr(u32)]
@@ -41,6 +42,19 @@ pub enum ArenaLeakKind {
     Possible = 2,
     /// Only lost blocks point to it.
     Indirect = 3,
+}
+
+impl ArenaLeakKind {
+    /// The `kind` in JSON records: the hosted heap's word.
+    pub fn name(self) -> &'static str {
+        let kind = match self {
+            ArenaLeakKind::Definite => LeakKind::Definite,
+            ArenaLeakKind::Reachable => LeakKind::Reachable,
+            ArenaLeakKind::Possible => LeakKind::Possible,
+            ArenaLeakKind::Indirect => LeakKind::Indirect,
+        };
+        kind.name()
+    }
 }
 
 /// Memory that may hold pointers: `.data` and `.bss`, stacks, retained RAM.
@@ -123,7 +137,7 @@ impl<M: Mode> Arena<M> {
             let mut scan =
                 Scan { waiting: [0; 16], depth: 0, overflowed: false, colour: REACHED, origin: 0 };
             for root in roots {
-                let start = (root.start.addr() + WORD - 1) & !(WORD - 1);
+                let start = align_up(root.start.addr(), WORD);
                 scan.colour = REACHED;
                 heap.read_words(&mut scan, start, root.end.addr());
             }
@@ -154,7 +168,7 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     fn read_words(&mut self, scan: &mut Scan, from: usize, to: usize) {
         let mut at = from;
-        let mut to = to & !(WORD - 1);
+        let mut to = align_down(to, WORD);
         let mut cursor = ArenaCursor::default();
         let mut is_passing = false;
         loop {
@@ -188,7 +202,7 @@ impl<M: Mode> Heap<M> {
                 scan.colour = block.state() & COLOUR_MASK;
                 block.set_marks(scan.colour);
                 at = block.payload();
-                to = (at + block.requested()) & !(WORD - 1);
+                to = align_down(at + block.requested(), WORD);
             }
         }
     }
@@ -222,7 +236,7 @@ impl<M: Mode> Heap<M> {
         }
         let block = if M::GUARD {
             // One step above the first place that could be its header.
-            self.sound_header((address & !(ALIGNMENT - 1)) + ALIGNMENT - M::HEADER)?
+            self.sound_header(align_down(address, ALIGNMENT) + ALIGNMENT - M::HEADER)?
         } else {
             let mut cursor = ArenaCursor::default();
             loop {

@@ -14,6 +14,7 @@
 
 use super::block::{load, store};
 use super::layout::WORD;
+use crate::units::{align_down, byte_at};
 
 /// Free memory: an odd value, so a pointer read from it faults on Cortex-M and
 /// RISC-V as soon as it is used as an aligned address, and no small number.
@@ -65,15 +66,14 @@ pub unsafe fn difference(mut from: usize, to: usize, pattern: usize) -> usize {
 #[cold]
 #[inline(never)]
 pub unsafe fn mend(start: usize, end: usize, pattern: usize) -> usize {
-    let bytes = pattern.to_ne_bytes();
     let mut first = 0;
     let mut at = end;
     while at > start {
         at -= 1;
         let byte = core::ptr::with_exposed_provenance_mut::<u8>(at);
-        // SAFETY: inside the caller's range; an index below a word's bytes.
+        let right = byte_at(pattern, at);
+        // SAFETY: inside the caller's range.
         unsafe {
-            let right = *bytes.get_unchecked(at % WORD);
             if byte.read() != right {
                 first = at;
             }
@@ -96,7 +96,7 @@ fn mask(start: usize) -> usize {
 /// The words touched by the range are readable.
 #[inline(always)]
 pub unsafe fn is_whole(start: usize, end: usize, canary: usize) -> bool {
-    let mut at = start & !(WORD - 1);
+    let mut at = align_down(start, WORD);
     let last = end - WORD;
     // SAFETY: inside the caller's range.
     unsafe {

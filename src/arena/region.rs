@@ -14,6 +14,7 @@ use super::block::{Block, load, store};
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
+use crate::units::{align_down, align_up};
 
 /// The address of a region's descriptor, a multiple of `ALIGNMENT`.
 #[derive(Clone, Copy)]
@@ -66,14 +67,14 @@ impl<M: Mode> Heap<M> {
     /// The range is memory that nothing else uses as long as the heap is used.
     #[inline(never)]
     pub(super) unsafe fn add_region(&mut self, from: usize, limit: usize) {
-        let region = Region((from + ALIGNMENT - 1) & !(ALIGNMENT - 1));
+        let region = Region(align_up(from, ALIGNMENT));
         let first = region.first::<M>();
         // The sentinel takes two words, so that the last place of a header that
         // a wrong pointer can name is readable as a header.
         if limit < first + M::SMALLEST + ALIGNMENT {
             return;
         }
-        let room = (limit - first - ALIGNMENT) & !(ALIGNMENT - 1);
+        let room = align_down(limit - first - ALIGNMENT, ALIGNMENT);
         let size = if room < self.largest { room } else { self.largest };
         let end = first + size;
         // SAFETY: descriptor, blocks and sentinel lie in the caller's range;

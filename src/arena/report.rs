@@ -15,7 +15,7 @@ use core::ffi::{c_char, c_void};
 use super::door::Arena;
 use super::event::{ArenaBlock, ArenaEvent, ArenaSite, ArenaViolation};
 use super::layout::Mode;
-use super::lost::{ArenaLeak, ArenaLeakCount, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};
+use super::lost::{ArenaLeak, ArenaLeakCount, ArenaLeakTotals, ArenaRoot};
 use super::owners::ArenaSiteTotal;
 
 /// Puts out one character.
@@ -261,12 +261,7 @@ impl<M: Mode> Arena<M> {
     fn report_leak(self, leak: &ArenaLeak, pen: Pen) {
         pen.open("leak");
         pen.text(",\"kind\":\"");
-        pen.text(match leak.kind {
-            ArenaLeakKind::Definite => "definite",
-            ArenaLeakKind::Reachable => "reachable",
-            ArenaLeakKind::Possible => "possible",
-            ArenaLeakKind::Indirect => "indirect",
-        });
+        pen.text(leak.kind.name());
         pen.field("\",\"blocks\":", leak.blocks as usize);
         pen.field(",\"bytes\":", leak.bytes);
         pen.text(",\"family\":\"malloc\",");

@@ -18,7 +18,7 @@
 //! Bytes are anchored to addresses: the byte at address `a` is byte `a % 8` of
 //! its slot's word.
 
-use crate::units::{GRANULE, WINDOW};
+use crate::units::{GRANULE, WINDOW, byte_at};
 
 /// Bytes of guard that follow every block at least.
 pub const GUARD_BYTES: usize = 8;
@@ -78,7 +78,7 @@ impl Pattern {
     /// The byte at `address`.
     #[inline(always)]
     pub const fn byte(self, address: usize) -> u8 {
-        (self.0 >> ((address & 7) * 8)) as u8
+        byte_at(self.0 as usize, address)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One line for each kind of misuse: what to do next.
 
-use super::event::ErrorKind;
+use crate::units::ErrorKind;
 
 /// The one thing to try first.
 pub const fn advice(kind: ErrorKind) -> &'static str {

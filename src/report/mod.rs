@@ -66,9 +66,10 @@ mod time;
 mod totals;
 mod words;
 
+pub use crate::units::ErrorKind;
 pub use event::{
-    BlockInfo, BlockRef, ErrorKind, ErrorReport, Event, Evidence, FirstBlock, Held, HiddenLeak,
-    Leak, LostBecause, Neighbour, Record, Side, ThreadRef, Warning, WarningKind,
+    BlockInfo, BlockRef, ErrorReport, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
+    LostBecause, Neighbour, Record, Side, ThreadRef, Warning, WarningKind,
 };
 pub use render::{Context, FRAMES_MAX, Form, ThreadName, render};
 #[cfg(feature = "hosted")]

@@ -35,6 +35,13 @@ pub const fn ranges_overlap(a: usize, a_len: usize, b: usize, b_len: usize) -> b
     a < b.saturating_add(b_len) && b < a.saturating_add(a_len)
 }
 
+/// The byte at `address` of memory that is filled with `word`, so that words lie
+/// at multiples of their size: guards and poison begin and end at any byte.
+#[inline]
+pub const fn byte_at(word: usize, address: usize) -> u8 {
+    word.to_ne_bytes()[address % size_of::<usize>()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +59,15 @@ mod tests {
     fn ranges_that_only_touch_do_not_overlap() {
         assert!(!ranges_overlap(0, 16, 16, 16));
         assert!(ranges_overlap(0, 17, 16, 16));
+    }
+    #[test]
+    fn the_bytes_of_a_filled_range_are_anchored_to_addresses() {
+        let memory = [usize::MAX / 0xff * 0x12 ^ 0x0301; 2];
+        let start = memory.as_ptr().addr();
+        for at in 0..size_of_val(&memory) {
+            // SAFETY: inside the array.
+            let byte = unsafe { memory.as_ptr().cast::<u8>().add(at).read() };
+            assert_eq!(byte_at(memory[0], start + at), byte);
+        }
     }
 }

@@ -4,11 +4,13 @@
 //! platform, or contains `unsafe`.
 
 mod bits;
+mod error_kinds;
 mod ids;
 mod leak_kinds;
 mod text;
 
-pub use bits::{align_down, align_up, checked_align_up, is_aligned, ranges_overlap};
+pub use bits::{align_down, align_up, byte_at, checked_align_up, is_aligned, ranges_overlap};
+pub use error_kinds::ErrorKind;
 pub use ids::{Family, StackId, ThreadNumber};
 pub use leak_kinds::{LeakKind, LeakKinds};
 pub use text::{Text, parse_size};
