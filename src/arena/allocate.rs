@@ -144,7 +144,7 @@ impl<M: Mode> Heap<M> {
     }
 
     /// Fills the poison of a free block as far as the window reaches.
-    #[inline]
+    #[inline(never)]
     pub(super) fn poison(&self, address: usize, size: usize) {
         let window = self.window(size);
         if M::GUARD && window != 0 {

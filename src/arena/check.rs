@@ -8,7 +8,6 @@
 //! Invariant: a walk looks at each place at most once and always ends.
 
 use super::block::{Block, load};
-use super::classes::MAP_WORDS;
 use super::door::Arena;
 use super::event::ArenaViolation;
 use super::heap::Heap;
@@ -155,9 +154,12 @@ impl<M: Mode> Heap<M> {
     /// Forgets all free lists and enters every free block anew; sets
     /// PREVIOUS_FREE right on the way.
     fn rebuild_lists(&mut self) {
-        // SAFETY: the heads up to the sentinel's, which stays 0, are the heap's.
-        unsafe { pattern::fill(self.head(0), self.head(self.last_class + 1), 0) };
-        self.map = [0; MAP_WORDS];
+        // SAFETY: the bitmap and the heads after it, up to the sentinel's, which
+        // stays 0, are the heap's.
+        unsafe {
+            let map = self.map.as_ptr().addr();
+            pattern::fill(map, self.head(self.last_class + 1), 0);
+        }
         let (word, bit) = self.bit(self.last_class + 1);
         *word = bit;
         let mut cursor = ArenaCursor::default();

@@ -51,15 +51,22 @@ impl<M: Mode> Heap<M> {
     ///
     /// # Safety
     /// `memory` points to `length` bytes that nothing else uses for as long as
-    /// the heap is used.
+    /// the heap is used; `config` is readable, or null for all zeros.
     pub unsafe fn create(
         memory: *mut u8,
         length: usize,
-        config: &ArenaConfig,
+        config: *const ArenaConfig,
     ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
         let start = align_up(base, ALIGNMENT);
-        let widest = if config.largest_region == 0 { length } else { config.largest_region };
+        // SAFETY: the caller's promise.
+        let config = unsafe { config.as_ref() };
+        let mut widest = length;
+        if let Some(config) = config
+            && config.largest_region != 0
+        {
+            widest = config.largest_region;
+        }
         let largest = if widest < M::LARGEST { widest } else { M::LARGEST };
         // A request of `largest` bytes has a list, though never a block.
         let last_class = classes::of(largest + M::HEADER + M::TAIL + ALIGNMENT);
@@ -76,7 +83,16 @@ impl<M: Mode> Heap<M> {
             pattern::fill(start, region, 0);
             let heap = core::ptr::with_exposed_provenance_mut::<Self>(start);
             let this = &mut *heap;
-            this.config = *config;
+            if let Some(config) = config {
+                // By words, or the compiler calls memmove, which a device
+                // without libc would have to bring.
+                let (to, from) = (&raw mut this.config, core::ptr::from_ref(config));
+                for word in 0..size_of::<ArenaConfig>() / WORD {
+                    to.cast::<usize>()
+                        .add(word)
+                        .write_volatile(from.cast::<usize>().add(word).read());
+                }
+            }
             // A secret of 0 is no secret; any constant makes zeros no header.
             this.config.secret ^= usize::MAX / 0xffff * 0x5bd1;
             this.largest = align_down(largest, ALIGNMENT);

@@ -21,6 +21,7 @@
 //! Every change of them mends the check word, so headers stay sealed throughout.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use super::block::{Block, load};
 use super::door::Arena;
@@ -107,7 +108,7 @@ const INDIRECT: usize = 3 << COLOUR_SHIFT;
 /// A scan under way.
 struct Scan {
     /// Blocks whose words wait to be read; when it is full, PENDING alone tells.
-    waiting: [usize; 16],
+    waiting: [MaybeUninit<usize>; 16],
     depth: usize,
     overflowed: bool,
     /// What the next words give to the blocks they point to.
@@ -134,8 +135,13 @@ impl<M: Mode> Arena<M> {
             return ArenaLeakTotals::default();
         }
         self.locked(|heap| {
-            let mut scan =
-                Scan { waiting: [0; 16], depth: 0, overflowed: false, colour: REACHED, origin: 0 };
+            let mut scan = Scan {
+                waiting: [MaybeUninit::uninit(); 16],
+                depth: 0,
+                overflowed: false,
+                colour: REACHED,
+                origin: 0,
+            };
             for root in roots {
                 let start = align_up(root.start.addr(), WORD);
                 scan.colour = REACHED;
@@ -184,7 +190,9 @@ impl<M: Mode> Heap<M> {
                 scan.depth -= 1;
                 // SAFETY: below the old depth, which is at most the length; only
                 // live blocks were pushed, and the lock is held.
-                Some(unsafe { Block::<M>::at(*scan.waiting.get_unchecked(scan.depth)) })
+                Some(unsafe {
+                    Block::<M>::at(scan.waiting.get_unchecked(scan.depth).assume_init())
+                })
             } else if is_passing {
                 let next = self.next_live(&mut cursor);
                 is_passing = next.is_some();
@@ -220,7 +228,7 @@ impl<M: Mode> Heap<M> {
         if news && block.address() != scan.origin {
             block.set_marks(colour | PENDING);
             if let Some(slot) = scan.waiting.get_mut(scan.depth) {
-                *slot = block.address();
+                slot.write(block.address());
                 scan.depth += 1;
             } else {
                 scan.overflowed = true;

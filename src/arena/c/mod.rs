@@ -60,14 +60,9 @@ pub unsafe extern "C" fn heapwarden_arena_init(
     length: usize,
     config: *const ArenaConfig,
 ) -> *mut heapwarden_arena_t {
-    // SAFETY: null or the caller's config.
-    let config = match unsafe { config.as_ref() } {
-        Some(config) => config,
-        None => const { &ArenaConfig::new() },
-    };
     // SAFETY: the caller's promise.
-    match unsafe { Arena::<Built>::create(memory.cast(), length, config) } {
-        Some(arena) => arena.as_ptr().cast(),
+    match unsafe { Heap::<Built>::create(memory.cast(), length, config) } {
+        Some(heap) => heap.cast(),
         None => ptr::null_mut(),
     }
 }
