@@ -298,10 +298,10 @@ fn it_runs_on_this_machine_without_os_services() {
 
 /// Text added by init, malloc and free; by everything but the JSON writers, and
 /// with them; bytes, opt-level s.
-const TEXT_BARE: u32 = 1480;
-const TEXT_OWNER_GUARD: u32 = 2370;
-const TEXT_EVERYTHING: u32 = 6080;
-const TEXT_WITH_WRITERS: u32 = 10700;
+const TEXT_BARE: u32 = 1430;
+const TEXT_OWNER_GUARD: u32 = 2320;
+const TEXT_EVERYTHING: u32 = 6000;
+const TEXT_WITH_WRITERS: u32 = 10600;
 /// Instructions a call in the worst state of the heap, window 32.
 const MALLOC_MAX: u32 = 300;
 const FREE_MAX: u32 = 250;

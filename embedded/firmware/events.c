@@ -27,6 +27,7 @@ static heapwarden_arena_block_t culprit; /* the last event's block */
 static int count;
 static int locked;
 static void *ransom; /* freed by the handler when the arena is exhausted */
+static int insists;  /* the handler answers RETRY and gives nothing back */
 
 static heapwarden_arena_answer_t on_event(void *context, const heapwarden_arena_event_t *event)
 {
@@ -42,6 +43,8 @@ static heapwarden_arena_answer_t on_event(void *context, const heapwarden_arena_
         heapwarden_arena_free(heap, given);
         return HEAPWARDEN_ARENA_ANSWER_RETRY;
     }
+    if (event->kind == HEAPWARDEN_ARENA_VIOLATION_EXHAUSTED && insists)
+        return HEAPWARDEN_ARENA_ANSWER_RETRY;
     return HEAPWARDEN_ARENA_ANSWER_CONTINUE;
 }
 
@@ -305,6 +308,10 @@ static void exhaustion(void)
     ransom = heapwarden_arena_malloc(heap, 40000);
     expect(heapwarden_arena_malloc(heap, 30000) != NULL);
     expect_event(EXHAUSTED);
+    /* It gives nothing back: the call is tried once more, not for ever. */
+    insists = 1;
+    expect(!heapwarden_arena_malloc(heap, 100000) && count == 2);
+    insists = count = 0;
     /* Twin: full to the last block without an event, then one. */
     fresh();
     heapwarden_arena_statistics_t statistics;

@@ -22,8 +22,10 @@
 //! | `report` | JSON records through a putc |
 //! | `global` | a `GlobalAlloc` over the user's lock |
 //! | `event` | the structs shared with C |
+//! | `c` | the C doors |
 //!
-//! Invariant: a file uses only those above it in this table.
+//! Invariant: a file uses only those above it in this table, `event`, and of the
+//! rest of the house only `units`.
 
 mod allocate;
 mod block;

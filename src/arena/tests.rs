@@ -323,3 +323,28 @@ fn every_size_has_a_class_and_a_bit() {
     // And the sentinel's.
     assert!(classes::of(usize::MAX) + 1 < classes::MAP_WORDS * usize::BITS as usize);
 }
+
+/// A header that makes sense but for its slack, which would put the canary before
+/// the payload: it was sealed as it stood, and each check told its own mending.
+#[test]
+fn a_header_with_more_slack_than_room_is_no_plausible_header() {
+    let mut beyond = [0u8; 24];
+    beyond[23] = 10;
+    overflow::<OwnerGuard>(24, &beyond, false).expect("told once");
+    overflow::<Guard>(24, &beyond, false).expect("told once");
+}
+
+/// Damage to the state's bits that only a leak scan uses is damage like any other.
+#[test]
+fn a_scan_mark_that_no_scan_made_is_told() {
+    let bench = Bench::<OwnerGuard>::new(1 << 14, 32);
+    let (pointer, _above) = (bench.get(24), bench.get(24));
+    let state = pointer.cast::<usize>().wrapping_sub(4);
+    // SAFETY: not sound, on purpose: the block's own header.
+    unsafe { state.write(state.read() ^ layout::PENDING) };
+    assert_eq!(bench.arena.check(0), 1);
+    assert_eq!(bench.kinds().len(), 1);
+    bench.arena.check(0);
+    bench.events();
+    assert_eq!(bench.arena.check(0), 0);
+}
