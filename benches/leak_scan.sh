@@ -9,7 +9,7 @@ gcc -O2 -pthread -DUSE_LSAN -fsanitize=leak "$here/leak_scan.c" -o "$out/leak_sc
 [ $# -gt 0 ] || set -- 256 1024
 for mib; do
     for block in 300 64; do
-        for threads in 1 4; do
+        for threads in 1 8; do
             printf 'heapwarden  '
             HEAPWARDEN_OPTIONS=format=json:log_path="$out/leak_scan.json" "$out/leak_scan" "$mib" "$block" "$threads"
             grep -h '"summary"' "$out"/leak_scan.json.* | sed 's/.*"cost":{\([^}]*\)}.*/              \1/'

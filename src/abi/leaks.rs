@@ -1,12 +1,13 @@
 //! Leak checks: what the scan found, as reports.
 
+use super::holders::describe;
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::Saved;
 use crate::config::Format;
 use crate::heap;
 use crate::leak::{
-    self, Caller, HeapAccess, HeldBy, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks,
-    Obstacle, Outcome, RootKind, RootKinds, annotations,
+    self, Caller, HeapAccess, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks, Obstacle,
+    Outcome, RootKind, RootKinds, annotations,
 };
 use crate::ledger::Orphan;
 use crate::memory;
@@ -16,7 +17,6 @@ use crate::report::{
 };
 use crate::trace::{self, Entry};
 use crate::units::{LeakKind, LeakKinds, StackId, Text, ThreadNumber};
-use core::fmt::Write;
 
 /// What a check means for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,9 +67,13 @@ fn check_confirmed(caller: &Caller, options: &LeakOptions<'_>) -> Verdict {
         return check(caller, options);
     }
     let Ok(seen) = KnownBlocks::new(CONFIRMED) else { return check(caller, options) };
-    let first = LeakOptions { remember: Some(&seen), ..*options };
+    // Who holds what, and for how long, is only looked for in the second.
+    let shows_more = options.show_reachable || options.hidden;
+    let (show_reachable, hidden, holders) = (false, false, false);
+    let remember = Some(&seen);
+    let first = LeakOptions { remember, show_reachable, hidden, holders, ..*options };
     let verdict = check_and(caller, &first, |leaks, summary| match leaks.count() {
-        0 => tell(leaks, summary),
+        0 if !shows_more => tell(leaks, summary),
         _ => Verdict::Leaks,
     });
     match verdict {
@@ -110,7 +114,7 @@ fn with_options(leak_options: LeakOptions<'_>) -> LeakOptions<'_> {
     LeakOptions {
         show_reachable: options.show_leak_kinds.contains(LeakKind::Reachable),
         hidden: options.hidden_leaks,
-        holders: options.hidden_leaks,
+        holders: options.hidden_leaks || options.show_leak_kinds.contains(LeakKind::Reachable),
         quiet: options.quiet,
         step: if options.use_unaligned { 1 } else { 8 },
         pointer_mask: if mask == 0 { usize::MAX } else { mask },
@@ -168,6 +172,7 @@ pub(super) fn lost_and_hidden_bytes() -> Option<(u64, u64)> {
 
 fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     let counted = OPTIONS_BUFFER.get().errors_for_leak_kinds;
+    leaks.iter().filter_map(|group| group.held_by.as_ref()).for_each(super::holders::want);
     REPORTER.prepare(&mut leaks.iter().flat_map(stacks));
     let mut totals = report::Summary {
         reachable: Count { blocks: summary.reachable.blocks, bytes: summary.reachable.bytes },
@@ -199,7 +204,11 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
         }
         let mut lines = [Held::default(); TREE_LINES];
         let (tree, tree_left_out) = tree_of(&leaks, group, &mut lines);
-        let leak = Leak { tree, tree_left_out, ..leak_of(group, summary.now_ms) };
+        let mut buffer = [0; 512];
+        let mut text = Text::new(&mut buffer);
+        let holder = group.held_by.as_ref().inspect(|holder| describe(&mut text, holder));
+        let held_by = holder.map(|_| text.as_str());
+        let leak = Leak { tree, tree_left_out, held_by, ..leak_of(group, summary.now_ms) };
         let outcome = REPORTER.leak(&leak);
         if outcome == report::Outcome::Suppressed {
             totals.suppressed.add(group.count.blocks, group.count.bytes);
@@ -230,14 +239,15 @@ fn stacks(group: &LeakGroup) -> impl Iterator<Item = StackId> {
     let parent = group.parent.map(|parent| parent.stack);
     let cause = group.lost_because.map(|because| because.holder);
     let cause = cause.into_iter().flat_map(|holder| [holder.stack, holder.freed]);
-    [group.stack].into_iter().chain(parent).chain(cause)
+    let holder = group.held_by.and_then(|held_by| held_by.holder).map(|holder| holder.stack);
+    [group.stack].into_iter().chain(parent).chain(cause).chain(holder)
 }
 
 fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome {
-    let mut buffer = [0; 256];
+    let mut buffer = [0; 512];
     let mut text = Text::new(&mut buffer);
     let holder = group.held_by.as_ref();
-    holder.inspect(|holder| describe_holder(&mut text, holder));
+    holder.inspect(|holder| describe(&mut text, holder));
     REPORTER.hidden_leak(&HiddenLeak {
         blocks: group.count.blocks,
         bytes: group.count.bytes,
@@ -250,30 +260,6 @@ fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome 
             held_by: holder.map(|_| text.as_str()),
         },
     })
-}
-
-/// Where the chain to a block begins, and how long it is.
-fn describe_holder(text: &mut Text<'_>, holder: &HeldBy) {
-    let _ = match holder.root {
-        RootKind::Global => match trace::module_of(holder.word) {
-            Some((_, module)) => {
-                let offset = holder.word.wrapping_sub(module.bias());
-                let path = core::str::from_utf8(module.path()).unwrap_or("a module");
-                write!(text, "a global variable at {path}+{offset:#x}")
-            }
-            None => write!(text, "a global variable at {:#x}", holder.word),
-        },
-        RootKind::Stack => write!(text, "the stack of thread {}", holder.task),
-        RootKind::Registers => write!(text, "a register of thread {}", holder.task),
-        RootKind::ThreadLocal => write!(text, "a thread-local variable of thread {}", holder.task),
-        RootKind::Region => write!(text, "a registered root region at {:#x}", holder.word),
-        RootKind::Kernel => write!(text, "an event or timer in the kernel"),
-        RootKind::Foreign => write!(text, "memory that the program mapped at {:#x}", holder.word),
-        RootKind::Pinned => write!(text, "the thread library"),
-    };
-    if holder.steps > 0 {
-        let _ = write!(text, ", through {} block(s)", holder.steps);
-    }
 }
 
 fn counts(kinds: LeakKinds, kind: LeakKind) -> bool {
@@ -349,6 +335,7 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak<'static> {
                 blocks,
             }
         }),
+        held_by: None,
     }
 }
 

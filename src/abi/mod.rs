@@ -23,6 +23,7 @@ mod faults;
 mod glibc;
 #[cfg(feature = "global")]
 mod global;
+mod holders;
 mod leaks;
 mod ledger_root;
 mod lifecycle;

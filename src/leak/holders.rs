@@ -20,7 +20,8 @@ pub fn held_by(
     address: usize,
 ) -> Option<HeldBy> {
     let (mut here, _) = tiles.locate(address.wrapping_sub(Window::base()))?;
-    let mut answer = HeldBy { root: RootKind::Pinned, word: 0, task: 0, steps: 0, holder: None };
+    let mut answer =
+        HeldBy { root: RootKind::Pinned, word: 0, frame: 0, task: 0, steps: 0, holder: None };
     loop {
         match parents.of(tiles, here) {
             Parent::Nobody => return Some(answer),
@@ -34,6 +35,9 @@ pub fn held_by(
                             answer.word = word_that_holds(tiles, here, start, end);
                         }
                     });
+                }
+                if root.kind == RootKind::Stack && answer.word != 0 {
+                    answer.frame = frame_of(mappings, root.start, answer.word);
                 }
                 return Some(answer);
             }
@@ -69,4 +73,42 @@ fn word_that_holds(tiles: &Tiles<'_>, place: Place, start: usize, end: usize) ->
             word.wrapping_sub(block.address) <= block.size
         })
         .unwrap_or(0)
+}
+
+/// Bytes of stack that are searched for a return address.
+const FRAME: usize = 64 * 1024;
+
+/// A return address into the function whose frame holds the word at `word`, in
+/// a stack that is live from `start` on: the nearest one below, where the call
+/// to the next function left it. 0 in the innermost frame. A stale one in an
+/// array that was never written may be taken for it.
+fn frame_of(mappings: &Mappings<'_>, start: usize, word: usize) -> usize {
+    let lowest = start.max(word.saturating_sub(FRAME)).next_multiple_of(8);
+    let mut at = word;
+    while at > lowest {
+        at -= 8;
+        if let Some(value) = mappings.word(at)
+            && follows_a_call(mappings, value)
+        {
+            return value;
+        }
+    }
+    0
+}
+
+/// Whether an address lies in the constant part of a file, behind an
+/// instruction that calls (x86-64: E8 rel32, FF /2).
+fn follows_a_call(mappings: &Mappings<'_>, address: usize) -> bool {
+    let before = address.wrapping_sub(8);
+    let is_code = |address| {
+        mappings.find(address).is_some_and(|it| it.is_file && it.is_constant && it.is_readable)
+    };
+    if address < 4096 || !is_code(address) || !is_code(before) {
+        return false;
+    }
+    // SAFETY: both ends lie in readable mappings of files, and mappings are
+    // whole pages.
+    let bytes = unsafe { (before as *const [u8; 8]).read_unaligned() };
+    let calls_indirectly = |at: usize| bytes[at] == 0xff && bytes[at + 1] & 0x38 == 0x10;
+    bytes[3] == 0xe8 || [1, 2, 4, 5, 6].into_iter().any(calls_indirectly)
 }

@@ -68,6 +68,9 @@ pub struct HeldBy {
     /// The word there that holds the first block of the chain; 0 = not found
     /// again.
     pub word: usize,
+    /// In a stack: a return address into the function whose frame that word
+    /// lies in; 0 = not known.
+    pub frame: usize,
     /// The kernel id of the thread that the root belongs to; 0 = none.
     pub task: u32,
     /// Blocks between the root and the block; 0 = the root holds it itself.

@@ -108,6 +108,8 @@ pub struct Leak<'a> {
     pub tree_left_out: u64,
     /// Why they are lost.
     pub lost_because: Option<LostBecause>,
+    /// For reachable blocks: who holds the first.
+    pub held_by: Option<&'a str>,
 }
 
 /// The evidence that reachable memory is not needed any more.

@@ -87,6 +87,9 @@ fn write_leak(object: &mut Object<'_, '_, '_>, leak: &Leak<'_>) {
             object.number("tree_left_out", leak.tree_left_out);
         }
     }
+    if let Some(holder) = leak.held_by {
+        object.text("held_by", holder.as_bytes());
+    }
     if let Some(LostBecause::HolderFreed { holder, freed, blocks }) = leak.lost_because {
         object.nested("lost_because", |object| {
             object.text("reason", b"holder-freed");

@@ -63,6 +63,10 @@ pub fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak<'_>) {
     if leak.holds != Count::default() {
         write_tree(pen, leak);
     }
+    if let Some(holder) = leak.held_by {
+        let which = if leak.blocks == 1 { "Held" } else { "The first is held" };
+        line!(pen, "  {which} by {}.", Printable(holder.as_bytes()));
+    }
     if let Some(because) = leak.lost_because {
         write_cause(pen, leak, because);
     }

@@ -69,8 +69,16 @@ pub fn answer(table: &Table, questions: Range<usize>, modules: &dyn Modules) {
             column: frame.column,
             inlined: frame.inlined,
         });
-        if frames.len() > 0 && !table.publish(number, frames) {
+        let is_code = frames.len() > 0;
+        if is_code && !table.publish(number, frames) {
             return;
+        }
+        // Not code: a variable that holds a block has a name too.
+        if !is_code && let Some((name, _)) = symbolizer.resolve_data(id, svma) {
+            let variable = Frame { function: Some(name.as_bytes()), ..Frame::default() };
+            if !table.publish(number, [variable].into_iter()) {
+                return;
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ pub fn leak() -> Leak<'static> {
         tree: &[],
         tree_left_out: 0,
         lost_because: None,
+        held_by: None,
     }
 }
 
@@ -78,6 +79,7 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
                 freed: FREED,
                 blocks: 2,
             }),
+            held_by: Some("the global variable 'cache' of /bin/true"),
             ..leak()
         }));
     }
