@@ -92,7 +92,7 @@ test: embedded-model
 embedded-model:
 	tests/install-embedded.sh
 	$(CARGO) test --quiet --features arena-global --lib arena::
-	$(CARGO) test --quiet --features arena-global --test embedded_global
+	$(CARGO) test --quiet --features arena-global --test embedded_global --test arena_model
 
 # The library's own code under model checkers: loom tries every order of a few
 # operations, shuttle many random orders of long ones (docs/proof.md).

@@ -3,8 +3,9 @@
 
 use super::prove;
 use heapwarden::guard::{Violation, ViolationKind};
-use heapwarden::harness::{Allocator, Crime, Freeing, Function, Rules, Seen, SeenBlock, run};
+use heapwarden::harness::{Allocator, Crime, Freeing, Function, Rules, Seen, SeenBlock, run, told};
 use heapwarden::heap::{self, Found, Poisoning, Request, Settings};
+use heapwarden::slab::{CLASSES, MEDIUM_LIMIT, SizeClass};
 use heapwarden::trace::{self, Entry};
 use heapwarden::units::{Family, StackId};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,9 @@ const HEAP: Rules = Rules {
     leaks: false,
     ..Rules::HEAPWARDEN
 };
+
+/// The heap is the process's only one: tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
 
 static VERDICTS: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
 
@@ -203,9 +207,10 @@ impl Hosted {
     }
 }
 
-/// All settings in one test: the heap is the process's only one.
+/// All settings in one test: what was freed keeps its filling.
 #[test]
 fn the_heap_in_process_does_what_the_model_says() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     heap::set_violation_handler(note);
     let tiered = Settings {
         stack_depth: 32,
@@ -216,7 +221,7 @@ fn the_heap_in_process_does_what_the_model_says() {
     };
     let full = Rules { poisoned_edge: usize::MAX / 4, ..HEAP };
     let none = Rules { poisoned_edge: 0, ..HEAP };
-    // What was freed keeps its filling: the fullest first.
+    // The fullest filling first.
     let settings = [
         ("poison=full", 40, Settings { poisoning: Poisoning::Full, ..tiered }, full),
         ("heap in process", 250, tiered, HEAP),
@@ -228,4 +233,50 @@ fn the_heap_in_process_does_what_the_model_says() {
         heap::configure(&settings);
         prove(name, cases, 150, &rules, |program| run(program, &rules, &heap));
     }
+}
+
+/// What the judge says of an address.
+fn verdict(address: usize) -> Result<usize, ViolationKind> {
+    heap::judge(address).map(|block| block.start).map_err(|(kind, _)| kind)
+}
+
+#[test]
+fn every_offset_of_every_class_is_judged() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let plain = |size| Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
+    // One size a class, and spans: right above the last class, and longer.
+    let slots = (0..CLASSES as u8).map(|class| SizeClass(class).slot() - 8);
+    let mut judged = 0usize;
+    for size in slots.chain([MEDIUM_LIMIT + 1, 100_000, 200_000]) {
+        // SAFETY: any request may be made; the block is freed below.
+        let start = unsafe { allocate(&plain(size), 0) }.addr();
+        assert_ne!(start, 0);
+        assert_eq!(verdict(start), Ok(start), "size {size}");
+        for offset in 1..size + 8 {
+            assert_eq!(
+                verdict(start + offset),
+                Err(ViolationKind::InteriorFree),
+                "{size} {offset}"
+            );
+        }
+        // SAFETY: live.
+        unsafe { free(start, Family::Malloc as u8) };
+        assert_eq!(verdict(start), Err(ViolationKind::DoubleFree), "size {size}");
+        judged += size + 9;
+    }
+    for alignment in (5..=16).map(|power| 1 << power) {
+        for size in (0..2000).chain((2000..80_000).step_by(997)) {
+            let request = Request { alignment, family: Family::Aligned, ..plain(size) };
+            // SAFETY: as above.
+            let start = unsafe { allocate(&request, 0) }.addr();
+            assert_eq!(start % alignment, 0, "{size} aligned to {alignment}");
+            // SAFETY: as above.
+            unsafe {
+                assert_eq!(usable(start, 0), size, "aligned to {alignment}");
+                free(start, Family::Malloc as u8);
+            }
+            judged += 1;
+        }
+    }
+    told("every class and alignment", &format!("{judged} pointers judged"));
 }
