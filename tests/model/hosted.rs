@@ -21,9 +21,6 @@ const HEAP: Rules = Rules {
     ..Rules::HEAPWARDEN
 };
 
-/// The heap is the process's only one: tests take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
 static VERDICTS: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
 
 fn verdicts() -> std::sync::MutexGuard<'static, Vec<Seen>> {
@@ -207,10 +204,9 @@ impl Hosted {
     }
 }
 
-/// All settings in one test: what was freed keeps its filling.
+/// One test, because the heap is the process's only one.
 #[test]
 fn the_heap_in_process_does_what_the_model_says() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     heap::set_violation_handler(note);
     let tiered = Settings {
         stack_depth: 32,
@@ -233,6 +229,7 @@ fn the_heap_in_process_does_what_the_model_says() {
         heap::configure(&settings);
         prove(name, cases, 150, &rules, |program| run(program, &rules, &heap));
     }
+    every_offset_of_every_class_is_judged();
 }
 
 /// What the judge says of an address.
@@ -240,9 +237,7 @@ fn verdict(address: usize) -> Result<usize, ViolationKind> {
     heap::judge(address).map(|block| block.start).map_err(|(kind, _)| kind)
 }
 
-#[test]
 fn every_offset_of_every_class_is_judged() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let plain = |size| Request { size, alignment: 16, family: Family::Malloc, zeroed: false };
     // One size a class, and spans: right above the last class, and longer.
     let slots = (0..CLASSES as u8).map(|class| SizeClass(class).slot() - 8);
