@@ -693,18 +693,21 @@ impl Model {
             }
             Damage::Freed { offset } => {
                 let id = self.ghosts[place as usize]?;
-                let (size, edge) = (self.blocks[id].size, self.rules.poisoned_edge);
+                let Block { size, alignment, .. } = self.blocks[id];
+                let edge = self.rules.poisoned_edge;
+                // A small block that is aligned to more lies in a large slot.
+                let is_whole = size <= WATCHED_WHOLE && alignment <= 1024;
                 let first = self.rules.unwatched_start;
                 if edge == 0 || size <= first {
                     return None;
                 }
                 let mut offset = first + offset % (size - first);
-                if size > WATCHED_WHOLE && offset >= edge {
-                    let from_end = 1 + offset % edge;
+                if !is_whole && offset >= edge {
+                    let from_end = 1 + offset % edge.min(size - first);
                     offset = size - from_end;
                 }
                 let length = (size - offset).min(usize::from(length)) as u8;
-                let crosses = size > WATCHED_WHOLE && offset < edge;
+                let crosses = !is_whole && offset < edge;
                 let length = if crosses { length.min((edge - offset) as u8) } else { length };
                 Some((id, offset as i64, length, false))
             }
