@@ -28,6 +28,7 @@ use super::door::Arena;
 use super::event::ArenaBlock;
 use super::heap::Heap;
 use super::layout::*;
+use super::pattern;
 use super::region::ArenaCursor;
 use crate::units::{LeakKind, align_down, align_up};
 
@@ -262,7 +263,14 @@ impl<M: Mode> Heap<M> {
     /// Adds up each kind and visits each call site of lost blocks once: the
     /// blocks already told are PENDING.
     fn count(&mut self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
-        let mut totals = ArenaLeakTotals::default();
+        let mut totals = MaybeUninit::<ArenaLeakTotals>::uninit();
+        let from = totals.as_mut_ptr().expose_provenance();
+        // SAFETY: the local's own words; all zeros are no blocks. (Written as a
+        // constant, it would be a call of memset.)
+        let mut totals = unsafe {
+            pattern::fill(from, from + size_of::<ArenaLeakTotals>(), 0);
+            totals.assume_init()
+        };
         let mut cursor = ArenaCursor::default();
         while let Some(block) = self.next_live(&mut cursor) {
             let colour = block.state() & COLOUR_MASK;

@@ -145,8 +145,12 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     pub(super) fn next_live(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
         loop {
-            let address = self.next_place(cursor)?;
-            // SAFETY: `next_place` gives places of headers.
+            // Most often the walk stands in the region entered last.
+            let mut address = cursor.block;
+            if address.wrapping_sub(self.first) >= self.end - self.first {
+                address = self.next_place(cursor)?;
+            }
+            // SAFETY: a header's place, reached by the sizes below it.
             let block = unsafe { Block::<M>::at(address) };
             if !block.is_sealed(self.secret()) && !self.is_plausible(block) {
                 cursor.block = self.end;
