@@ -143,6 +143,7 @@ unsafe extern "C" {
 extern "C" fn construct() {
     crate::trace::loader_is_ready();
     ensure_started();
+    super::stack_check::start(OPTIONS_BUFFER.get().stack_check);
     super::faults::install();
     // SAFETY: functions of ours with the types that libc wants; both may
     // allocate, which works by now.

@@ -39,6 +39,7 @@ mod runtime;
 mod safe_place;
 mod shim;
 mod signals;
+mod stack_check;
 mod violation_text;
 mod violations;
 mod warnings;

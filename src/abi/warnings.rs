@@ -135,7 +135,7 @@ const fn number(kind: WarningKind) -> usize {
     match kind {
         WarningKind::CallocOverflow => 1,
         WarningKind::AllocationSizeTooBig => 2,
-        WarningKind::InvalidAlignment => 3,
+        WarningKind::InvalidAlignment | WarningKind::StackMismatch => 3,
     }
 }
 
@@ -199,6 +199,7 @@ pub(super) fn warn(kind: WarningKind, call: Call, entry: Entry) {
 
 /// Writes the records of sites that have not been told of.
 pub(super) fn flush() {
+    super::stack_check::tell();
     for site in &TABLE {
         let count = site.count.load(Acquire);
         if count == 0 || site.told.swap(count, Relaxed) != 0 {
@@ -219,6 +220,7 @@ pub(super) fn flush() {
 
 /// In a forked child: what the parent did is the parent's to tell.
 pub(super) fn after_fork_in_child() {
+    super::stack_check::after_fork_in_child();
     for site in &TABLE {
         site.told.store(site.count.load(Relaxed), Relaxed);
     }

@@ -213,6 +213,9 @@ pub enum WarningKind {
     AllocationSizeTooBig,
     /// No power of two, or too small.
     InvalidAlignment,
+    /// Not a request: a call stack of ours is not the one that the unwinder of
+    /// libgcc finds (option `stack_check`).
+    StackMismatch,
 }
 
 impl WarningKind {
@@ -222,6 +225,7 @@ impl WarningKind {
             WarningKind::CallocOverflow => "calloc-overflow",
             WarningKind::AllocationSizeTooBig => "allocation-size-too-big",
             WarningKind::InvalidAlignment => "invalid-alignment",
+            WarningKind::StackMismatch => "stack-mismatch",
         }
     }
 }

@@ -161,6 +161,9 @@ fn write_warning(pen: &mut Pen<'_, '_>, warning: &Warning<'_>) {
             "no object may be that large, so it failed with ENOMEM"
         }
         WarningKind::InvalidAlignment => "the alignment is not allowed, so it failed with EINVAL",
+        WarningKind::StackMismatch => {
+            "this stack is wrong: a bug of heapwarden's, please report it"
+        }
     };
     let _ = write!(
         pen.out,

@@ -71,6 +71,21 @@ extern "C" fn visit(context: *mut c_void, walk: *mut c_void) -> c_int {
     CONTINUE
 }
 
+/// Compares a stack with the same one taken by another way of ours.
+pub fn compare(id: StackId, again: StackId) -> Comparison {
+    let (mut ours, mut theirs) = ([0; MOST], [0; MOST]);
+    let (count, end) = frames(id, &mut ours);
+    let (other_count, other_end) = frames(again, &mut theirs);
+    let most = count.min(other_count);
+    let same = ours[..most].iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+    let whole = |end| end == Completeness::Complete;
+    match same == most {
+        false => Comparison::Wrong(same),
+        true if whole(end) && whole(other_end) && count != other_count => Comparison::Wrong(same),
+        true => Comparison::Equal,
+    }
+}
+
 /// Compares the frames of `id`, just captured at `entry`, with what the
 /// unwinder finds from here. Must be called below the frame of malloc.
 /// The unwinder may allocate on its first call.

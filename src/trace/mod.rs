@@ -4,7 +4,8 @@
 //! - `cfi`, `expression`, `rule`: from `.eh_frame` to a rule of eight bytes
 //! - `object`, `module`, `headerless`: which file lies at an address, remembered after dlclose
 //! - `rule_table`, `depot`, `hash_table`, `tables`: what all threads share
-//! - `stack_range`, `cursor`, `path`, `front`, `thread`: a thread's walk
+//! - `stack_range`, `cursor`, `path`, `front`, `thread`, `full_walk`: a thread's walk
+//! - `check`, `sampling`: captures compared with libgcc's unwinder
 //!
 //! Invariant: a stack id names frames that libgcc's unwinder would find too,
 //! in this order; where the walk cannot go on, the stack says so
@@ -17,6 +18,7 @@ mod cursor;
 mod depot;
 mod expression;
 mod front;
+mod full_walk;
 mod hash_table;
 mod headerless;
 mod module;
@@ -27,16 +29,18 @@ mod outside;
 mod path;
 mod rule;
 mod rule_table;
+mod sampling;
 mod stack_range;
 mod tables;
 mod thread;
 
 pub use crate::units::StackId;
-pub use check::{Comparison, Unwinder, check_against_unwinder};
+pub use check::{Backtrace, Comparison, GetCfa, GetIpInfo, Unwinder, check_against_unwinder};
 pub use module::{ModuleId, ModuleRecord};
 pub use object::loader_is_ready;
 pub use outside::OUTSIDE;
 pub use rule_table::CodeAddress;
+pub use sampling::{CheckedStacks, check_every, checked_stacks};
 pub use thread::{DEEPEST, Entry, ThreadTrace};
 
 /// How a stack ended.

@@ -15,6 +15,7 @@ use super::front::{FrontCache, Key};
 use super::path::{FRAMES, FoundFrame, LastPath};
 use super::rule::{Rule, Step};
 use super::rule_table;
+use super::sampling;
 use super::stack_range::{self, Stack, StackRange};
 use crate::sync::atomics::{
     AtomicU32, AtomicUsize,
@@ -38,7 +39,7 @@ pub struct Entry {
 }
 
 /// Counts the closings of modules; threads drop what they kept when it moved.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
+pub(super) static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Makes every thread forget its last path, and all the rules.
 pub fn forget_rules() {
@@ -52,15 +53,17 @@ pub fn forget_rules() {
 #[repr(C)]
 pub struct ThreadTrace {
     /// 0, or the stack pointer of the capture that is under way.
-    busy: AtomicUsize,
-    generation: u32,
-    depth: u32,
-    home: StackRange,
+    pub(super) busy: AtomicUsize,
+    pub(super) generation: u32,
+    pub(super) depth: u32,
+    /// The depth, while `sampling` has put another in its place.
+    pub(super) depth_aside: u32,
+    pub(super) home: StackRange,
     foreign: [StackRange; FOREIGN],
     next_foreign: usize,
     path: LastPath,
-    found: [FoundFrame; FRAMES],
-    front: FrontCache,
+    pub(super) found: [FoundFrame; FRAMES],
+    pub(super) front: FrontCache,
     callers: Callers,
 }
 
@@ -131,9 +134,17 @@ impl ThreadTrace {
         }
     }
 
-    /// What takes a walk.
+    /// What takes a walk, and every capture of which some are to be checked.
     #[inline(never)]
     fn capture_unknown(&mut self, entry: Entry, depth: u32) -> StackId {
+        if sampling::is_on() && depth != 0 {
+            return self.capture_checked(entry, depth);
+        }
+        self.capture_by_walk(entry, depth)
+    }
+
+    #[inline]
+    pub(super) fn capture_by_walk(&mut self, entry: Entry, depth: u32) -> StackId {
         let busy = self.busy.load(Relaxed);
         if busy != 0 && !self.abandoned(busy, entry.sp) {
             return caller_only(entry);
@@ -233,7 +244,7 @@ impl ThreadTrace {
 
     /// The stack that holds `sp`, asked of the kernel when it is a new one.
     #[cold]
-    fn learn(&mut self, sp: usize) -> Option<StackRange> {
+    pub(super) fn learn(&mut self, sp: usize) -> Option<StackRange> {
         if self.home.contains(sp) {
             return Some(self.home);
         }
@@ -298,70 +309,6 @@ impl ThreadTrace {
             }
         }
     }
-
-    /// The stack of a thread that a signal interrupted at the instruction `pc`
-    /// with these registers; its frame comes first. Remembers nothing.
-    #[cold]
-    pub fn capture_interrupted(&mut self, pc: usize, sp: usize, fp: usize, depth: u32) -> StackId {
-        let kept = depth.clamp(1, DEEPEST.min(FRAMES as u32)) as u16;
-        // An address in a stack is looked up at one less: the instruction.
-        let address = pc.wrapping_add(1);
-        let busy = self.busy.swap(sp, Relaxed);
-        compiler_fence(Acquire);
-        let id = match self.learn(sp) {
-            Some(range) if busy == 0 => {
-                let cursor = Cursor { slot: sp.wrapping_sub(8), word: pc, address, sp, fp };
-                self.walk_on(cursor, kept, range)
-            }
-            _ => depot::intern(ROOT_TRUNCATED, rule_table::rule_for(address).0),
-        };
-        compiler_fence(Release);
-        self.busy.store(busy, Relaxed);
-        id
-    }
-
-    /// Walks all frames, from one stack to another where a signal changed it,
-    /// and remembers nothing: such a stack may be gone at the next call.
-    #[cold]
-    #[inline(never)]
-    fn walk_in_full(&mut self, entry: Entry, kept: u16, range: StackRange) -> StackId {
-        match Cursor::caller(entry.sp, entry.fp, range) {
-            Some(cursor) => self.walk_on(cursor, kept, range),
-            None => caller_only(entry),
-        }
-    }
-
-    fn walk_on(&mut self, mut cursor: Cursor, kept: u16, mut range: StackRange) -> StackId {
-        let kept = usize::from(kept);
-        let mut count = 0;
-        let root = loop {
-            if count == kept {
-                break ROOT_TRUNCATED;
-            }
-            let (code, rule) = rule_table::rule_for(cursor.address);
-            self.found[count] = FoundFrame { cursor, code, rule };
-            count += 1;
-            let layout = match rule.unpack() {
-                Step::Leave(layout) => layout,
-                Step::End => break ROOT_COMPLETE,
-                Step::Unknown => break ROOT_INCOMPLETE,
-            };
-            cursor = match cursor.leave(&layout, range.high) {
-                Outward::Caller(next) => next,
-                Outward::Nothing => break ROOT_COMPLETE,
-                Outward::OtherStack(next) => match self.learn(next.sp) {
-                    Some(other) => {
-                        range = other;
-                        next
-                    }
-                    None => break ROOT_INCOMPLETE,
-                },
-                Outward::Unknown => break ROOT_INCOMPLETE,
-            };
-        };
-        let frames = self.found[..count].iter().rev();
-        frames.fold(root, |node, frame| depot::intern(node, frame.code))
-    }
 }
 
 /// A step of a walk by any rule, or where the walk ends.
@@ -392,7 +339,7 @@ fn leave(
 /// The return address alone, as a stack cut off after one frame.
 #[cold]
 #[inline(never)]
-fn caller_only(entry: Entry) -> StackId {
+pub(super) fn caller_only(entry: Entry) -> StackId {
     // SAFETY: malloc's caller pushed its return address at `entry.sp`
     // (System V psABI x86-64, 3.2.2), so the word is there.
     let address = unsafe { (entry.sp as *const usize).read_volatile() };

@@ -109,6 +109,7 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
         WarningKind::CallocOverflow,
         WarningKind::AllocationSizeTooBig,
         WarningKind::InvalidAlignment,
+        WarningKind::StackMismatch,
     ] {
         let warning = Warning { kind, message: "malloc(-8)", stack: StackId(3), count: 2 };
         visit(Record::Warning(&warning));

@@ -50,6 +50,7 @@ const RULES: &[Rule] = &[
     rule("HW201", "calloc-overflow", "warning", "The product of calloc's arguments overflows"),
     rule("HW202", "allocation-size-too-big", "warning", "More memory than any object may have"),
     rule("HW203", "invalid-alignment", "warning", "The alignment is not allowed"),
+    rule("HW204", "stack-mismatch", "warning", "A call stack is not the one libgcc finds"),
     rule("HW301", "exhaustion", "error", "Memory has run out"),
 ];
 
