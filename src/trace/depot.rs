@@ -155,17 +155,25 @@ fn tag(code: CodeAddress) -> u32 {
 /// unknown, and the loss is counted.
 #[inline]
 pub fn intern(parent: StackId, code: CodeAddress) -> StackId {
-    let Some(above) = node(parent.0) else { return intern_first(parent, code) };
+    // The ends of stacks may have thousands of children (`stack_depth=0`).
+    let Some(above) = node(parent.0).filter(|_| parent.0 >= FIRST) else {
+        return intern_by_index(parent, code);
+    };
     let tag = tag(code);
     if let Some(id) = child_among(&above.children, tag, code) {
         return id;
     }
-    let mut more = above.more.load(Acquire);
+    let (mut more, mut families, mut last) = (above.more.load(Acquire), 0, 0);
     while let Some(family) = FAMILIES_MADE.get(more).filter(|_| more != 0) {
         if let Some(id) = child_among(&family.children, tag, code) {
             return id;
         }
         more = family.more.load(Acquire);
+        families += 1;
+        last = family.children[family.children.len() - 1].load(Relaxed);
+    }
+    if families == FAMILIES && last != 0 {
+        return intern_by_index(parent, code);
     }
     intern_further(above, parent, code)
 }
@@ -180,16 +188,6 @@ fn child_among(children: &[AtomicU32], tag: u32, code: CodeAddress) -> Option<St
         }
     }
     None
-}
-
-/// The first call of all: there are no nodes yet, not even for the roots.
-#[cold]
-fn intern_first(parent: StackId, code: CodeAddress) -> StackId {
-    NODES.map(parent.0);
-    match node(parent.0) {
-        Some(above) => intern_further(above, parent, code),
-        None => no_room(parent),
-    }
 }
 
 /// A child that was not among those its parent names.
@@ -210,8 +208,8 @@ fn intern_further(above: &Node, parent: StackId, code: CodeAddress) -> StackId {
                     Err(now) => there = now,
                 }
             }
-            let id = there & (LIMIT - 1);
-            if node(id).is_some_and(|node| node.code.load(Relaxed) == code.0) {
+            let id = there ^ tag(code);
+            if id < LIMIT && node(id).is_some_and(|node| node.code.load(Relaxed) == code.0) {
                 return StackId(id);
             }
         }
