@@ -11,6 +11,7 @@
 // case: sessions   | sessions | hidden-leak frame 0 leak_here
 // case: growing    | growing  | hidden-leak frame 0 leak_here
 // case: threads    | threads  | hidden-leak frame 0 leak_here
+// case: one-in-200 | rare     | hidden-leak frame 0 leak_here
 // case: table      | table    | silent
 // case: cache      | cache    | silent
 // case: lru        | lru      | silent
@@ -19,6 +20,7 @@
 // case: ring       | ring     | silent
 // case: batches    | batches  | silent
 // case: few        | few      | silent
+// case: some-stay  | stay     | silent
 #include "scenario.h"
 #include <pthread.h>
 #include <time.h>
@@ -79,6 +81,16 @@ int main(int argc, char **argv) {
             if (!strcmp(what, "churn")) { struct node *node = innocent(); node->key = at; free(node); }
             if (!strcmp(what, "ring")) put(innocent, at % 128);
             if (!strcmp(what, "batches")) { if (j == 0) while (head) { struct node *next = head->next; free(head); head = next; } push(innocent()); }
+            /* 199 of 200 die at once; the last stays for ever, or for a while. */
+            for (int k = 0; !strcmp(what, "rare") && k < 40; k++) {
+                struct node *node = leak_here();
+                if (j % 5 == 0 && k == 7) push(node); else free(node);
+            }
+            for (int k = 0; !strcmp(what, "stay") && k < 40; k++) {
+                struct node *node = innocent();
+                struct node **slot = &slots[next_random() % 300];
+                if (j % 5 == 0 && k == 7) { free(*slot); *slot = node; } else free(node);
+            }
             if (!strcmp(what, "few") && at % 400 == 0) push(innocent());
         }
     return 0;

@@ -179,10 +179,14 @@ fn scan(
     // The first stamp ever is the process's first block's.
     let start_ms = epoch(1).map_or(0, |epoch| epoch.begun_ms);
     let span = Span { start_ms, now_ms: summary.now_ms };
+    let summary_now = summary.now_ms;
     let mut ledger = Ledger { options, sites, summary: &mut summary, span };
     classify_reachable(&marker.tiles, &mut ledger);
     if options.hidden {
-        marker.tiles.for_each_freed(|stack| ledger.sites.add_freed(stack));
+        marker.tiles.for_each_freed(|stack, stamp| {
+            let born = stamp.and_then(epoch).map(|epoch| epoch.begun_ms);
+            ledger.sites.add_freed(stack, born.map(|born| summary_now.saturating_sub(born)));
+        });
         ledger.sites.judge(span);
     }
     if let Some(parents) = marker.parents.take() {

@@ -14,6 +14,11 @@
 //!   a pool filled on demand      █▅▃▂▁▁__▁_______    not
 //! ```
 //!
+//! A site that frees most of its blocks is suspected too if all that were freed
+//! lately died young, while the survivors grow old: an error path that keeps one
+//! in a hundred. (The quarantine holds the blocks freed last, and their records
+//! say when they were born: a sample of lifetimes for nothing.)
+//!
 //! (Cork, POPL 2007, with the call site in the place of the type; SafeMem,
 //! HPCA 2005, for the lifetimes.) What is read again and again looks the same
 //! as what is never read: the verdict says what was seen, not that it is so.
@@ -25,6 +30,9 @@ const PARTS: usize = 16;
 const SHORTEST_MS: u64 = 200;
 /// Fewest live blocks of a site that is judged.
 const FEWEST: u64 = 64;
+
+/// Fewest freed blocks whose lifetimes say how long a site's blocks live.
+const FEWEST_LIFETIMES: u32 = 64;
 
 /// The time that a check looks back over, in milliseconds of the monotonic
 /// clock.
@@ -55,6 +63,9 @@ pub struct History {
     late_bytes: u64,
     /// Free or held slots whose last block was the site's.
     pub freed: u64,
+    /// Of how many of them the lifetime is known, and the longest.
+    known_lifetimes: u32,
+    longest_ms: u64,
 }
 
 /// Why a site is suspected.
@@ -80,6 +91,22 @@ impl History {
         }
     }
 
+    /// Adds a freed block.
+    pub fn add_freed(&mut self, lifetime_ms: Option<u64>) {
+        self.freed += 1;
+        if let Some(lifetime_ms) = lifetime_ms {
+            self.known_lifetimes += 1;
+            self.longest_ms = self.longest_ms.max(lifetime_ms);
+        }
+    }
+
+    /// Whether blocks of the site that are freed at all are freed soon: none of
+    /// those freed lately had lived for a twentieth of the span. Survivors of
+    /// the first half are ten times as old then.
+    fn dies_young(&self, span: Span) -> bool {
+        self.known_lifetimes >= FEWEST_LIFETIMES && self.longest_ms * 20 <= span.length()
+    }
+
     /// The evidence, if there is enough of it.
     pub fn judge(&self, span: Span, group: &LeakGroup) -> Option<HiddenEvidence> {
         let live = group.count.blocks;
@@ -102,7 +129,7 @@ impl History {
             && last * parts >= total
             // but not only of late: what is young may yet be freed.
             && early * 5 >= total
-            && freed_permille < 200;
+            && (freed_permille < 200 || self.dies_young(span));
         is_suspect.then(|| HiddenEvidence {
             growth_bytes_per_s: self.late_bytes * 2000 / span.length(),
             oldest_ms: span.now_ms.saturating_sub(group.first.born_ms),
@@ -120,7 +147,17 @@ mod tests {
     const SPAN: Span = Span { start_ms: 1000, now_ms: 3000 };
 
     fn verdict(births: [u32; PARTS], freed: u64) -> Option<HiddenEvidence> {
-        let mut history = History { freed, ..History::default() };
+        verdict_with(births, freed, &[])
+    }
+
+    fn verdict_with(
+        births: [u32; PARTS],
+        freed: u64,
+        lifetimes_ms: &[u64],
+    ) -> Option<HiddenEvidence> {
+        let mut history = History::default();
+        (0..freed).for_each(|_| history.add_freed(None));
+        lifetimes_ms.iter().for_each(|&lifetime| history.add_freed(Some(lifetime)));
         let mut count = Count::default();
         for (part, &number) in births.iter().enumerate() {
             for _ in 0..number {
@@ -152,6 +189,19 @@ mod tests {
         // Also one that began late, and one that grows faster and faster.
         assert!(verdict([0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], 0).is_some());
         assert!(verdict([4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], 3).is_some());
+    }
+
+    #[test]
+    fn survivors_among_blocks_that_die_young_are_suspected() {
+        let evidence = verdict_with([10; 16], 50_000, &[1; 500]).unwrap();
+        assert!(evidence.freed_permille > 990);
+        assert_eq!(verdict_with([10; 16], 50_000, &[]), None, "lifetimes are not known");
+        assert_eq!(verdict_with([10; 16], 50_000, &[1; 30]), None, "too few are known");
+        let mut lifetimes = [1; 500];
+        lifetimes[7] = 900;
+        assert_eq!(verdict_with([10; 16], 50_000, &lifetimes), None, "some live long");
+        let filled = [160, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(verdict_with(filled, 50_000, &[1; 500]), None, "they do not grow");
     }
 
     #[test]

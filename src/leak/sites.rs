@@ -255,10 +255,11 @@ impl<'s> Sites<'s> {
         }
     }
 
-    /// Counts a freed block of a site of reachable blocks.
-    pub fn add_freed(&mut self, stack: StackId) {
+    /// Counts a freed block of a site of reachable blocks; `lifetime_ms` if it
+    /// is known: from its birth to now, because it was freed lately.
+    pub fn add_freed(&mut self, stack: StackId, lifetime_ms: Option<u64>) {
         if let Some(history) = self.history(stack) {
-            history.freed += 1;
+            history.add_freed(lifetime_ms);
         }
     }
 

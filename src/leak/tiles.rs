@@ -252,8 +252,9 @@ impl<'s> Tiles<'s> {
     }
 
     /// Calls `visit` with the stack that made the last block of each slot that
-    /// was freed and not used again.
-    pub fn for_each_freed(&self, mut visit: impl FnMut(StackId)) {
+    /// was freed and not used again, and with the epoch of its birth while it
+    /// is held in a quarantine (later nobody knows).
+    pub fn for_each_freed(&self, mut visit: impl FnMut(StackId, Option<u32>)) {
         for (index, tile) in self.tiles.iter().enumerate() {
             if tile.kind != TileKind::Slab || tile.head as usize != index {
                 continue;
@@ -261,8 +262,10 @@ impl<'s> Tiles<'s> {
             let granule = granule(tile.head);
             for slot in 0..u32::from(tile.slots) {
                 let record = record(granule, slot);
-                if matches!(record.state(), State::Held | State::Free) {
-                    visit(record.stack());
+                match record.state() {
+                    State::Held => visit(record.stack(), Some(record.stamp())),
+                    State::Free => visit(record.stack(), None),
+                    _ => {}
                 }
             }
         }
