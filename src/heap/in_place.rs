@@ -22,7 +22,7 @@ use crate::sync::atomics::{
     Ordering::{Relaxed, Release},
 };
 use crate::trace::Entry;
-use crate::units::{Family, MAX_REQUEST};
+use crate::units::{Family, MAX_REQUEST, align_up};
 use core::ptr::null_mut;
 
 /// Gives the live block at `pointer` `size` bytes (more than 0) where it is;
@@ -95,7 +95,8 @@ unsafe fn resize_slot(
             return false;
         }
         if size < old {
-            arm(pointer + size, pointer + slot, pattern);
+            // What lies behind the old end was not all looked at: it stays.
+            arm(pointer + size, align_up(pointer + old, 8), pattern);
         }
         let record = (*granule).records.add(found.index as usize);
         finish(heap, &*record, word, slot - size, (old, size), entry);
@@ -138,7 +139,7 @@ unsafe fn resize_span(heap: &mut ThreadHeap, pointer: usize, size: usize, entry:
         }
         let wanted = span::guard_end(pointer, size, end);
         if size < old {
-            arm(pointer + size, wanted, pattern);
+            arm(pointer + size, align_up(pointer + old, 8).min(wanted), pattern);
         } else if wanted > armed {
             arm(armed.max(pointer + size), wanted, pattern);
         }
