@@ -21,6 +21,10 @@ esac
 output=${CARGO_TARGET_DIR:-target}/embedded
 # A directory for each target: builds of two do not wait for each other.
 build=$output/build/$target
+# The modes of one target share it, so one build at a time, whoever asks.
+mkdir -p "$build"
+exec 9>"$build/.lock"
+flock 9 2>/dev/null || true
 set -- rustc --quiet --lib --crate-type staticlib --profile embedded \
     --no-default-features --features "$features" --target-dir "$build"
 if [ "$target" = x86_64-unknown-linux-gnu ]; then
@@ -30,7 +34,6 @@ elif [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; the
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
     # Rust's bare-metal Arm targets keep a frame pointer in every function, which
     # costs 6 % of the text; nobody unwinds here.
-    mkdir -p "$build"
     specification=$build/$target.json
     $RUSTC --print target-spec-json -Zunstable-options --target "$target" |
         sed 's/"frame-pointer": "always"/"frame-pointer": "may-omit"/' >"$specification.$$"

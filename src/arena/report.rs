@@ -222,7 +222,12 @@ impl<M: Mode> Arena<M> {
             pen.text(if row == 0 { "{" } else { ",{" });
             pen.field("\"blocks\":", largest.blocks as usize);
             pen.field(",\"bytes\":", largest.bytes);
-            let share = largest.bytes / (in_use / 1000 + 1);
+            // Thousandths; what would not fit a word is rounded down.
+            let share = if largest.bytes < usize::MAX / 1000 {
+                largest.bytes * 1000 / (in_use | 1)
+            } else {
+                largest.bytes / (in_use / 1000 + 1)
+            };
             pen.text(",\"share\":0.");
             pen.digits(if share > 999 { 999 } else { share }, 100);
             pen.text(",");
