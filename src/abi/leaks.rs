@@ -29,12 +29,40 @@ pub(super) enum Verdict {
     Impossible,
 }
 
+/// How long a check waits for a lock of the heap. Who holds one has all signals
+/// blocked and works for microseconds, so only a thread that will never go on
+/// keeps one that long: killed inside, or not there any more after a raw fork.
+const LOCK_PATIENCE_NS: u64 = 3_000_000_000;
+/// How long the check at exit waits for one that is under way.
+const BUSY_PATIENCE_NS: u64 = 60_000_000_000;
+
+/// Whether the locks of the heap can be had.
+pub(super) fn is_heap_open() -> bool {
+    if !Access.lock() {
+        return false;
+    }
+    Access.unlock();
+    true
+}
+
+/// Says why there is no check.
+pub(super) fn tell_obstacle(obstacle: Obstacle) {
+    let why = match obstacle {
+        Obstacle::Busy => "another check is going on",
+        Obstacle::HeapLocked => "a thread keeps a lock of the heap",
+        Obstacle::System(_) => "the system refused memory, signals or /proc",
+        Obstacle::CopyDied(_) => {
+            "the copy that scans died: too little time or memory, or a damaged heap"
+        }
+    };
+    REPORTER.notice(format_args!("the leak check could not be done: {why} ({obstacle:?})"));
+}
+
 struct Access;
 
 impl HeapAccess for Access {
     fn lock(&self) -> bool {
-        heap::before_fork();
-        true
+        heap::before_fork_within(LOCK_PATIENCE_NS)
     }
     fn unlock(&self) {
         // SAFETY: the scan pairs this with `lock`, in one thread.
@@ -55,7 +83,11 @@ impl HeapAccess for Access {
 /// The check at exit, from the exit hook that libc called.
 pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict {
     let caller = Caller::on_stack_from(after_main(Saved::entry(saved)).unwrap_or(saved as usize));
-    let options = with_options(LeakOptions { since_sequence, ..LeakOptions::DEFAULT });
+    let options = with_options(LeakOptions {
+        since_sequence,
+        busy_patience_ns: BUSY_PATIENCE_NS,
+        ..LeakOptions::DEFAULT
+    });
     check_confirmed(&caller, &options)
 }
 
@@ -142,15 +174,7 @@ fn check_and(
         verdict = tell(leaks, summary);
     });
     if let Outcome::Impossible(obstacle) = summary.outcome {
-        let why = match obstacle {
-            Obstacle::Busy => "another check is going on",
-            Obstacle::HeapLocked => "a thread ended inside the heap",
-            Obstacle::System(_) => "the system refused memory, signals or /proc",
-            Obstacle::CopyDied(_) => {
-                "the copy that scans died: too little time or memory, or a damaged heap"
-            }
-        };
-        REPORTER.notice(format_args!("the leak check could not be done: {why} ({obstacle:?})"));
+        tell_obstacle(obstacle);
         return Verdict::Impossible;
     }
     verdict
@@ -218,6 +242,18 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
             totals.count_mut(group.kind).add(group.count.blocks, group.count.bytes);
         }
         found |= counts(counted, group.kind);
+    }
+    if let Some(error) = summary.no_copy {
+        let why = match error.0 {
+            libc::EAGAIN => "the limit of processes is reached",
+            libc::ENOMEM => "there is no memory for it",
+            _ => "the system refused it",
+        };
+        REPORTER.notice(format_args!(
+            "no copy of the process could be made for the leak check (error {}: {why}), so the \
+             program waited for it",
+            error.0
+        ));
     }
     // Programs that read JSON find it in the summary's `dropped`.
     if summary.outcome == Outcome::Degraded && OPTIONS_BUFFER.get().format == Format::Text {

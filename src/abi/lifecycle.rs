@@ -15,6 +15,7 @@ use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::{Saved, checkpoint};
 use crate::config::{self, Poison, Sources};
 use crate::heap::{self, Poisoning, Settings};
+use crate::leak::Obstacle;
 use crate::platform::linux::auxv;
 use crate::platform::{Host, Platform};
 use crate::symbol::NAMES;
@@ -194,6 +195,10 @@ fn finish(status: i32, saved: *const Saved) {
     }
     let options = OPTIONS_BUFFER.get();
     super::exhaustion::finish();
+    if !super::leaks::is_heap_open() {
+        super::leaks::tell_obstacle(Obstacle::HeapLocked);
+        return end(status, Verdict::Impossible);
+    }
     heap::check_heap(heap::capture(Saved::entry(saved)));
     super::warnings::flush();
     // A forked child is asked only if told, and for what it allocated itself.
@@ -202,6 +207,12 @@ fn finish(status: i32, saved: *const Saved) {
         true => super::leaks::check_at_exit(saved, since),
         false => Verdict::Clean,
     };
+    end(status, verdict);
+}
+
+/// The exit code that the verdict makes of the program's own.
+fn end(status: i32, verdict: Verdict) {
+    let options = OPTIONS_BUFFER.get();
     let code = match verdict {
         // No memory for the check either, as the exhaustion report said before.
         Verdict::Impossible if crate::exhaustion::was_refused_by_system() => 0,

@@ -23,6 +23,31 @@ pub fn before_fork() {
     memory::before_fork();
 }
 
+/// The same, waiting for each lock at most `limit_ns`; `false`: one was not to be
+/// had, and none is taken. For who must not wait for ever: a check.
+#[must_use]
+pub fn before_fork_within(limit_ns: u64) -> bool {
+    let signals = process::block_signals();
+    // SAFETY: each release frees what was taken just before it.
+    unsafe {
+        if THREADS.acquire_within(limit_ns) {
+            if CENTRAL.acquire_within(limit_ns) {
+                if ledger::before_fork_within(limit_ns) {
+                    if memory::before_fork_within(limit_ns) {
+                        FORK_SIGNALS.store(signals, Relaxed);
+                        return true;
+                    }
+                    ledger::after_fork();
+                }
+                CENTRAL.release();
+            }
+            THREADS.release();
+        }
+    }
+    process::restore_signals(signals);
+    false
+}
+
 /// After fork in the parent: frees the locks.
 ///
 /// # Safety

@@ -49,7 +49,7 @@ pub use central::{Memory, limit as memory_limit, memory, set_limit, trim, used};
 pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
 pub use epoch::mark;
-pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork};
+pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork, before_fork_within};
 pub use free::{free, general as free_general, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use in_place::try_resize;

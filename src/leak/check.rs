@@ -17,9 +17,10 @@ use super::sites::{Count, Leaks, Links, SITES_BYTES, Sites};
 use super::tiles::{Block, Tiles};
 use super::tree::{TREES_BYTES, Trees};
 use crate::ledger::epoch;
-use crate::platform::linux::process;
+use crate::platform::linux::{cgroup, limits, process};
 use crate::platform::{Host, OsError, Platform};
-use crate::sync::{Lock, Rank};
+use crate::sync::atomics::AtomicU32;
+use crate::sync::{Guard, Lock, Rank};
 use crate::units::LeakKind;
 
 static ONE_AT_A_TIME: Lock<()> = Lock::new(Rank::Check, ());
@@ -35,12 +36,32 @@ pub fn check(
     options: &LeakOptions<'_>,
     sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Summary {
-    let Some(_one) = ONE_AT_A_TIME.try_lock() else {
+    let Some(_one) = begin_alone(options.busy_patience_ns) else {
         return Summary::impossible(Obstacle::Busy);
     };
     match check_alone(access, caller, options, sink) {
         Ok(summary) => summary,
         Err(obstacle) => Summary::impossible(obstacle),
+    }
+}
+
+/// The right to check, which another check may keep for `patience_ns`.
+fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
+    let end = Host::monotonic_ns().saturating_add(patience_ns);
+    loop {
+        let guard = ONE_AT_A_TIME.try_lock();
+        if guard.is_some() || Host::monotonic_ns() >= end {
+            return guard;
+        }
+        Host::wait(&AtomicU32::new(0), 0, 1_000_000);
+    }
+}
+
+/// Whether the control group could hold all private memory of this process twice.
+fn is_room_for_a_copy() -> bool {
+    match (cgroup::memory_room(), limits::private_bytes()) {
+        (Some(room), Some(bytes)) => bytes <= room,
+        _ => true,
     }
 }
 
@@ -81,6 +102,9 @@ fn check_alone(
     if !access.lock() {
         return Err(Obstacle::HeapLocked);
     }
+    // The program goes on writing while a copy lives, so all it has may be there
+    // twice; a control group at its limit would then kill.
+    let has_room = options.place == Place::Copy && is_room_for_a_copy();
     let begun = Host::monotonic_ns();
     let threads = Handshake::begin(options.signal, options.deadline_ns, options.quiet, &|visit| {
         access.threads(visit);
@@ -90,6 +114,10 @@ fn check_alone(
         let mut work = || scan(&heap, &checker, options, &mut sites, &mut trees);
         if options.place == Place::InPlace {
             return work().map(|summary| (summary, None));
+        }
+        if !has_room {
+            let no_copy = Some(OsError(libc::ENOMEM));
+            return work().map(|summary| (Summary { no_copy, ..summary }, None));
         }
         let copy = Copy::start(options.copy_limit_ns, options.is_idle, || {
             verdict.result = work();

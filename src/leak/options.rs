@@ -71,6 +71,8 @@ pub struct LeakOptions<'a> {
     pub place: Place,
     /// Longest time for which threads are waited for, in nanoseconds.
     pub deadline_ns: u64,
+    /// Longest time for which another check is waited for, in nanoseconds.
+    pub busy_patience_ns: u64,
     /// Longest time that a copy may take, in nanoseconds.
     pub copy_limit_ns: u64,
     /// Whether a copy stands back when others want the processor.
@@ -113,6 +115,7 @@ impl LeakOptions<'_> {
     pub const DEFAULT: LeakOptions<'static> = LeakOptions {
         place: Place::InPlace,
         deadline_ns: 50_000_000,
+        busy_patience_ns: 0,
         copy_limit_ns: 120_000_000_000,
         is_idle: true,
         signal: 0,
@@ -159,8 +162,7 @@ pub enum Outcome {
 pub enum Obstacle {
     /// Another check is going on.
     Busy,
-    /// A lock of the heap was not to be had: a thread died or was interrupted
-    /// inside the heap.
+    /// A lock of the heap was not to be had in time.
     HeapLocked,
     /// No memory, no signal, or no /proc.
     System(OsError),

@@ -156,6 +156,11 @@ pub fn before_fork() {
     LOG.acquire();
 }
 
+/// The same within `limit_ns`; `false`: not taken.
+pub fn before_fork_within(limit_ns: u64) -> bool {
+    LOG.acquire_within(limit_ns)
+}
+
 /// Frees the log's lock after a fork.
 ///
 /// # Safety

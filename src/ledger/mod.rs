@@ -14,8 +14,8 @@ mod orphan;
 mod record;
 
 pub use epochs::{
-    Epoch, OUTSIDE, after_fork, before_fork, epoch, epoch_bytes, new_epoch, sweep_needed,
-    sweep_with,
+    Epoch, OUTSIDE, after_fork, before_fork, before_fork_within, epoch, epoch_bytes, new_epoch,
+    sweep_needed, sweep_with,
 };
 pub use orphan::{Holder, Orphan};
 pub use record::{Record, State};

@@ -125,6 +125,11 @@ pub fn before_fork() {
     ARENA.acquire();
 }
 
+/// The same within `limit_ns`; `false`: not taken.
+pub fn before_fork_within(limit_ns: u64) -> bool {
+    ARENA.acquire_within(limit_ns)
+}
+
 /// Frees the arena's lock after a fork.
 ///
 /// # Safety

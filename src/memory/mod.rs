@@ -24,8 +24,8 @@ mod window;
 pub use crate::units::{GRANULE, WINDOW};
 pub use granule::{Granule, Kind, NO_SLOT};
 pub use metadata::{
-    after_fork, allocate as allocate_metadata, before_fork, free as free_metadata,
-    map as map_metadata, mapped as metadata_mapped,
+    after_fork, allocate as allocate_metadata, before_fork, before_fork_within,
+    free as free_metadata, map as map_metadata, mapped as metadata_mapped,
 };
 pub use runs::{Run, Runs};
 pub use window::{OUTSIDE, TABLE_BYTES, Window};

@@ -156,3 +156,28 @@ fn the_scan_tells_hidden_bytes_from_lost_ones() {
     }
     fs::remove_dir_all(folder).unwrap();
 }
+
+/// Where a copy of the process might not fit into its control group, it is not
+/// made: the check is done in place and says so. The twin has room.
+#[test]
+fn a_copy_that_the_control_group_may_not_hold_is_not_made() {
+    let Some((group, _)) = control_group("heapwarden-copy") else {
+        eprintln!("no memory control group can be made here: not tested");
+        return;
+    };
+    let folder = folder("copy");
+    let program = compile("tests/exhaustion/live_check.c", &folder);
+    for (mebibytes, is_copied) in [("44", false), ("12", true)] {
+        let enter = format!("echo $$ > {group}/cgroup.procs");
+        let arguments = [mebibytes];
+        let run = Run { program: &program, arguments: &arguments, options: "", before: &enter };
+        let outcome = run.go(&folder);
+        assert_eq!(outcome.code, 0, "{mebibytes}: {}", outcome.stderr);
+        let told = |record: &serde_json::Value| {
+            record["message"].as_str().is_some_and(|it| it.contains("no copy of the process"))
+        };
+        assert_eq!(!outcome.records.iter().any(told), is_copied, "{mebibytes}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+    let _ = fs::remove_dir(group);
+}

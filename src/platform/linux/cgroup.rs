@@ -26,6 +26,28 @@ pub fn memory_limit() -> Option<usize> {
     limit_of(groups, &mut |top, path, file| read_limit(top, path, file))
 }
 
+/// Bytes that this process's control groups may still take: the limit less what
+/// is in use, file pages that the kernel would give up not counted. `None` = no
+/// limit.
+pub fn memory_room() -> Option<usize> {
+    let mut buffer = [0; 4096];
+    let groups = read_file(b"/proc/self/cgroup\0", &mut buffer).ok()?;
+    limit_of(groups, &mut |top, path, file| {
+        let limit = read_limit(top, path, file).filter(|&limit| limit < NO_LIMIT)?;
+        let (used, cache): (&[u8], &[u8]) = match file {
+            b"memory.max" => (b"memory.current", b"inactive_file "),
+            _ => (b"memory.usage_in_bytes", b"total_inactive_file "),
+        };
+        let used = read_limit(top, path, used)?;
+        let mut statistics = [0; 8192];
+        let cache = read_control(top, path, b"memory.stat", &mut statistics)
+            .and_then(|text| text.split(|&byte| byte == b'\n').find_map(|l| l.strip_prefix(cache)))
+            .and_then(parse_size)
+            .unwrap_or(0);
+        Some(limit.saturating_sub(used.saturating_sub(cache)))
+    })
+}
+
 /// Reads one number of a control file, named in three parts.
 type Reader<'a> = dyn FnMut(&[u8], &[u8], &[u8]) -> Option<u64> + 'a;
 
@@ -61,6 +83,12 @@ fn limit_of(groups: &[u8], read: &mut Reader<'_>) -> Option<usize> {
 
 /// The number in `top``path`/`file`; `None` = "max", or there is no such file.
 fn read_limit(top: &[u8], path: &[u8], file: &[u8]) -> Option<u64> {
+    let mut digits = [0; 32];
+    parse_size(read_control(top, path, file, &mut digits)?.trim_ascii_end())
+}
+
+/// The text in `top``path`/`file`, as far as it fits.
+fn read_control<'a>(top: &[u8], path: &[u8], file: &[u8], text: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut buffer = [0; PATH_MAX];
     let mut name = Text::new(&mut buffer);
     name.push_bytes(top);
@@ -71,9 +99,8 @@ fn read_limit(top: &[u8], path: &[u8], file: &[u8]) -> Option<u64> {
     if name.truncated() {
         return None;
     }
-    let mut digits = [0; 32];
     let file = File::open(name.as_bytes(), libc::O_RDONLY, 0).ok()?;
-    parse_size(file.read_all(&mut digits).ok()?.trim_ascii_end())
+    file.read_all(text).ok()
 }
 
 #[cfg(test)]

@@ -51,6 +51,17 @@ pub fn in_use() -> Option<(usize, usize)> {
     Some((pages(0)?, pages(5)?))
 }
 
+/// Bytes of memory that a forked copy of this process shares with it until one
+/// of them writes (proc_pid_statm(5): resident, less the pages of files).
+pub fn private_bytes() -> Option<usize> {
+    let mut buffer = [0; 128];
+    let text = read_file(b"/proc/self/statm\0", &mut buffer).ok()?;
+    let mut words = text.trim_ascii_end().split(|&byte| byte == b' ').skip(1);
+    let mut pages = || words.next().and_then(crate::units::parse_size);
+    let (resident, shared) = (pages()?, pages()?);
+    Some(resident.saturating_sub(shared) as usize * OS_PAGE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
