@@ -15,7 +15,7 @@ use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::{Saved, checkpoint};
 use crate::config::{self, Poison, Sources};
 use crate::heap::{self, Poisoning, Settings};
-use crate::leak::Obstacle;
+use crate::leak::{self, Obstacle};
 use crate::platform::linux::auxv;
 use crate::platform::{Host, Platform};
 use crate::symbol::NAMES;
@@ -255,6 +255,7 @@ unsafe extern "C" {
 unsafe extern "C" fn before_fork() {
     // SAFETY: exported by glibc for exactly this order (libio.h).
     unsafe { _IO_list_lock() };
+    leak::pools::before_fork();
     heap::before_fork();
 }
 
@@ -262,13 +263,17 @@ unsafe extern "C" fn after_fork_in_parent() {
     // SAFETY: libc pairs this with `before_fork`.
     unsafe {
         heap::after_fork_in_parent();
+        leak::pools::after_fork();
         _IO_list_unlock();
     }
 }
 
 unsafe extern "C" fn after_fork_in_child() {
     // SAFETY: libc pairs this with `before_fork`.
-    unsafe { heap::after_fork_in_child() };
+    unsafe {
+        heap::after_fork_in_child();
+        leak::pools::after_fork();
+    }
     FORK_SEQUENCE.store(heap::mark(), Relaxed);
     super::warnings::after_fork_in_child();
     super::watch::after_fork_in_child();

@@ -34,6 +34,7 @@ mod operators;
 pub mod own;
 #[allow(non_camel_case_types)] // C's names
 pub mod own_exhaustion;
+mod own_pools;
 mod posix;
 mod runtime;
 mod safe_place;

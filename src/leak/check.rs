@@ -11,6 +11,7 @@ use super::mark::{self, Marker, Reading};
 use super::modules::{MODULES_BYTES, Modules};
 use super::options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 use super::parents::Parents;
+use super::pools::{self, PoolBlocks};
 use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
 use super::sites::{Count, Leaks, Links, SITES_BYTES, Sites};
@@ -191,8 +192,10 @@ fn scan(
     summary.dropped = (roots.dropped() + before.modules.dropped()) as u64;
     let tile_bytes = Tiles::bytes_needed();
     let parent_bytes = if options.holders { Parents::bytes_at_most(tile_bytes) } else { 0 };
-    let marks = Scratch::new(tile_bytes + mark::bytes_needed() + parent_bytes)?;
-    let tiles = Tiles::read(&marks);
+    let pool_bytes = pools::bytes_needed();
+    let marks = Scratch::new(tile_bytes + mark::bytes_needed() + parent_bytes + pool_bytes)?;
+    let mut tiles = Tiles::read(&marks);
+    tiles.pools = PoolBlocks::read(&marks, &mut tiles, &mappings);
     let reading =
         Reading { step: options.step, mask: options.pointer_mask, heuristics: options.heuristics };
     let (list, foreign) = roots.parts();
@@ -229,6 +232,7 @@ fn scan(
     ledger.summary.mark_ns += Host::monotonic_ns() - marking;
     classify_possible(&marker.tiles, &mut ledger);
     ledger.summary.bytes_read = marker.bytes_read;
+    marker.tiles.hide_lost_in_lost();
     classify_lost(access, &mut marker.tiles, trees, &mut ledger)?;
     summary.damaged = marker.tiles.damaged;
     summary.scan_ns = Host::monotonic_ns() - begun;

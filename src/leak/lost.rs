@@ -262,7 +262,7 @@ impl Walk<'_, '_, '_> {
     /// stands.
     fn next_child(&mut self, number: u32) -> Option<u32> {
         let Lost { place, size, mut position, .. } = self.blocks[number as usize];
-        let address = self.tiles.address(place);
+        let address = self.tiles.block(place).address;
         let end = address + size;
         let mut child = None;
         while child.is_none() && position + 8 <= size {

@@ -105,6 +105,13 @@ impl<'s, 'm> Marker<'s, 'm> {
         };
         let low = unreached().map(|foreign| foreign.start).min().unwrap_or(0);
         let high = unreached().map(|foreign| foreign.end).max().unwrap_or(0);
+        // Marked blocks outside of the heap are looked for there too.
+        let (first, last) = self.tiles.pools.range();
+        let (low, high) = match self.tiles.pools.is_any() {
+            true if high > low => (low.min(first), high.max(last)),
+            true => (first, last),
+            false => (low, high),
+        };
         (self.foreign_low, self.foreign_bytes) = (low, high - low);
     }
 
@@ -261,7 +268,10 @@ impl<'s, 'm> Marker<'s, 'm> {
                     self.source = parents.number(group, state.live, 1 << (slot % 64));
                 }
                 let block = self.tiles.block(Place { head, slot });
-                if tile.kind == TileKind::Span {
+                let end = block.address + block.size;
+                if self.tiles.pools.first_in(block.address, end).is_some() {
+                    self.read_with_pools::<STARTS>(Place { head, slot }, block.address, end);
+                } else if tile.kind == TileKind::Span {
                     self.read_range::<STARTS>(block.address, block.address + block.size);
                 } else {
                     self.read_words::<STARTS>(block.address, block.size, pipeline);
@@ -270,8 +280,30 @@ impl<'s, 'm> Marker<'s, 'm> {
         }
     }
 
+    /// Reads a marked block, whose ticket lies at `place` and whose pool it
+    /// keeps; or a block that has such in it.
+    #[cold]
+    fn read_with_pools<const STARTS: bool>(&mut self, place: Place, start: usize, end: usize) {
+        if self.tiles.pools.find(start).is_none_or(|(ticket, _)| ticket != place) {
+            return self.read_range::<STARTS>(start, end);
+        }
+        if let Some((pool, _)) = self.tiles.locate_slot(start.wrapping_sub(self.tiles.base)) {
+            self.mark(pool, self.source);
+        }
+        self.read_whole_range::<STARTS>(start, end);
+    }
+
+    /// Reads a range without the marked blocks in it.
+    fn read_range<const STARTS: bool>(&mut self, mut start: usize, end: usize) {
+        while let Some((from, to)) = self.tiles.pools.first_in(start, end) {
+            self.read_whole_range::<STARTS>(start, from);
+            start = to;
+        }
+        self.read_whole_range::<STARTS>(start, end);
+    }
+
     /// Reads the readable, touched parts of a range.
-    fn read_range<const STARTS: bool>(&mut self, start: usize, end: usize) {
+    fn read_whole_range<const STARTS: bool>(&mut self, start: usize, end: usize) {
         let mut pipeline = Pipeline::new();
         let mappings = self.mappings;
         let touched = core::mem::replace(&mut self.touched, Touched::unknown());
@@ -306,7 +338,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             if offset < extent {
                 self.found::<STARTS>(offset, pipeline);
             } else if word.wrapping_sub(self.foreign_low) < self.foreign_bytes {
-                self.reach_foreign(word);
+                self.reach_foreign::<STARTS>(word);
             }
             at += 8;
         }
@@ -329,7 +361,7 @@ impl<'s, 'm> Marker<'s, 'm> {
                 if offset < self.extent {
                     self.found::<STARTS>(offset, pipeline);
                 } else if word.wrapping_sub(self.foreign_low) < self.foreign_bytes {
-                    self.reach_foreign(word);
+                    self.reach_foreign::<STARTS>(word);
                 }
             }
             at += step;
@@ -388,7 +420,10 @@ impl<'s, 'm> Marker<'s, 'm> {
     }
 
     #[cold]
-    fn reach_foreign(&mut self, address: usize) {
+    fn reach_foreign<const STARTS: bool>(&mut self, address: usize) {
+        if let Some((place, inside)) = self.tiles.pools.find(address) {
+            self.settle::<STARTS>(Found { place, source: self.source, inside });
+        }
         let after = self.foreign.partition_point(|foreign| foreign.start <= address);
         let Some(foreign) = after.checked_sub(1).and_then(|i| self.foreign.get_mut(i)) else {
             return;

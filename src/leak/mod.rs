@@ -11,6 +11,7 @@
 //!   sites       one record for each kind and call stack
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
+//!   pools       blocks that the program cuts from its own memory and marks
 //!   request     another process asks for a check
 //! ```
 //!
@@ -40,6 +41,7 @@ mod modules;
 mod options;
 mod parents;
 mod pipeline;
+pub mod pools;
 mod registers;
 mod request;
 mod roots;

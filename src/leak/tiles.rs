@@ -13,6 +13,7 @@
 //! Invariant: every number in a tile was checked when it was made, so that a
 //! damaged heap can mislead the check but not make it read or write elsewhere.
 
+use super::pools::{self, PoolBlocks};
 use super::scratch::{Scratch, Zeroed};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
@@ -101,6 +102,8 @@ pub struct Tiles<'s> {
     pub damaged: u32,
     /// Whether a block is told to be ignored.
     pub has_ignored: bool,
+    /// Blocks that the program cut from its own memory and marked.
+    pub pools: PoolBlocks<'s>,
 }
 
 /// Largest slab: 8 granules.
@@ -128,8 +131,14 @@ impl<'s> Tiles<'s> {
         let total: usize = (0..count).map(|index| group_count(granule(index), index)).sum();
         let tiles = scratch.take::<Tile>(count as usize);
         let groups = scratch.take::<Group>(total);
-        let mut this =
-            Tiles { tiles, groups, base: Window::base(), damaged: 0, has_ignored: false };
+        let mut this = Tiles {
+            tiles,
+            groups,
+            base: Window::base(),
+            damaged: 0,
+            has_ignored: false,
+            pools: PoolBlocks::default(),
+        };
         if this.tiles.len() == count as usize && this.groups.len() == total {
             this.fill();
         } else {
@@ -187,6 +196,15 @@ impl<'s> Tiles<'s> {
     /// byte's offset in its slot; live or not.
     #[inline(always)]
     pub fn locate(&self, offset: usize) -> Option<(Place, usize)> {
+        match self.pools.find(offset.wrapping_add(self.base)) {
+            None => self.locate_slot(offset),
+            marked => marked,
+        }
+    }
+
+    /// The same, whatever the program marked.
+    #[inline(always)]
+    pub fn locate_slot(&self, offset: usize) -> Option<(Place, usize)> {
         let tile = self.tiles.get(offset >> 16)?;
         match tile.kind {
             TileKind::Slab => {
@@ -248,7 +266,42 @@ impl<'s> Tiles<'s> {
             TileKind::Span => granule.size,
             _ => (tile.slot as usize).saturating_sub(record.slack()),
         };
-        Block { address: self.address(place), size, record }
+        let address = self.address(place);
+        if self.pools.is_any()
+            && let Some((address, size)) = pools::marked_by(address, size)
+        {
+            return Block { address, size, record };
+        }
+        Block { address, size, record }
+    }
+
+    /// Whether the place holds a block of the program's that the check sees.
+    pub fn is_live(&self, place: Place) -> bool {
+        let (group, bit) = self.bit(place);
+        self.groups[group].live & bit != 0
+    }
+
+    /// Takes a block out of the check.
+    pub fn hide(&mut self, place: Place) {
+        let (group, bit) = self.bit(place);
+        self.groups[group].live &= !bit;
+    }
+
+    /// Takes marked blocks out that are lost together with the block they lie
+    /// in: its bytes are theirs too.
+    pub fn hide_lost_in_lost(&mut self) {
+        let pools = core::mem::take(&mut self.pools);
+        pools.for_each(|start, ticket| {
+            let is_lost = |place| {
+                let (group, bit) = self.bit(place);
+                self.groups[group].live & !self.groups[group].mark & bit != 0
+            };
+            let pool = self.locate_slot(start.wrapping_sub(self.base));
+            if is_lost(ticket) && pool.is_some_and(|(place, _)| is_lost(place)) {
+                self.hide(ticket);
+            }
+        });
+        self.pools = pools;
     }
 
     /// Calls `visit` with the stack that made the last block of each slot that
