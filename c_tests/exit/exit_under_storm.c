@@ -10,10 +10,10 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-static volatile sig_atomic_t signals;
+static int signals;
 
 static void handler(int number) {
-    if (++signals == 5) exit(0);
+    if (__atomic_add_fetch(&signals, 1, __ATOMIC_SEQ_CST) == 5) exit(0);
 }
 
 static void *hammer(void *unused) {

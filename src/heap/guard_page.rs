@@ -26,7 +26,7 @@ use super::pool::Entered;
 use super::settings;
 use super::thread_heap::ThreadHeap;
 use crate::guard::Pattern;
-use crate::ledger::Record;
+use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
 use crate::platform::{Access, Host, Platform};
 use crate::sync::atomics::{
@@ -114,7 +114,7 @@ fn place(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
                 kind,
                 guarded: kind == Kind::Span,
                 run: if kind == Kind::Span { run.length } else { 0 },
-                record: AtomicU64::new(live.0),
+                record: AtomicU64::new(live.with_state(State::Fresh).0),
                 ..Granule::EMPTY
             };
             // SAFETY: the run was just given out, under the lock.
@@ -141,6 +141,8 @@ fn place(heap: &mut Entered, request: &Request, stack: StackId) -> usize {
         if request.zeroed && !run.zeroed {
             core::ptr::write_bytes(first as *mut u8, 0, request.size);
         }
+        // From now on a check takes it for a block.
+        (*granule).record.store(live.0, Release);
         first
     }
 }

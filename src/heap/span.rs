@@ -24,7 +24,8 @@ use crate::outside::Address;
 use crate::platform::{Host, Platform};
 use crate::sync::atomics::{
     AtomicU64, AtomicUsize,
-    Ordering::{Relaxed, Release},
+    Ordering::{Relaxed, Release, SeqCst},
+    compiler_fence,
 };
 use crate::units::{OS_PAGE, StackId, align_up};
 use core::ptr;
@@ -38,9 +39,11 @@ pub(super) fn take(heap: &mut Entered, request: &Request, stack: StackId) -> usi
     let Some(bytes) = request.size.checked_add(front + GUARD_BYTES) else { return 0 };
     let Ok(length) = u32::try_from(bytes.div_ceil(GRANULE)) else { return 0 };
     let live = Record::live(request.family, 0, heap.stamp(), stack);
+    // A check may look before the guard is there: until then it is no block.
+    let fresh = live.with_state(State::Fresh);
     let run = central::take_run(length, request.alignment.max(GRANULE), |run| {
         // SAFETY: the run was just given out, under the lock.
-        unsafe { describe(run, run.address() + front, request.size, live, run.length) };
+        unsafe { describe(run, run.address() + front, request.size, fresh, run.length) };
     });
     let Some(run) = run else { return 0 };
     let start = run.address() + front;
@@ -50,6 +53,7 @@ pub(super) fn take(heap: &mut Entered, request: &Request, stack: StackId) -> usi
         if request.zeroed && !run.zeroed {
             ptr::write_bytes(start as *mut u8, 0, request.size);
         }
+        (*Window::granule(run.start)).record.store(live.0, Release);
     }
     start
 }
@@ -246,8 +250,10 @@ pub(super) fn resize_in_place(block: &Block, size: usize) -> bool {
             describe(&run, block.start, size, block.record, more);
             (*granule).run = needed;
         }
-        (*granule).size = size;
         arm_ends(block.start, size, run_start + needed as usize * GRANULE, front.min(16));
+        // Behind its guard, so that no check sees the one without the other.
+        compiler_fence(SeqCst);
+        (*granule).size = size;
     }
     true
 }
