@@ -29,6 +29,21 @@ int heapwarden_check_leaks(void);
  * tests, `assert(heapwarden_leaks_since(mark) == 0)`. */
 int heapwarden_leaks_since(uint64_t mark);
 
+/** Marks a block that the program's own pool gave out, in memory of any kind: leak
+ * checks take it for a block of its own, with this call's stack, and read the
+ * pool without it. Marked blocks must not overlap. A pointer to a marked block
+ * keeps its pool too; a lost pool is told instead of the lost blocks in it.
+ * Costs about a malloc. Returns 0, or -1 without room (196,608 marks). */
+int heapwarden_malloc_like(const void *block, size_t bytes);
+
+/** Takes a mark of heapwarden_malloc_like back: the pool has the block again.
+ * Returns 0, or -1 when there was none. */
+int heapwarden_free_like(const void *block);
+
+/** Takes back all marks that begin in a range: the pool was emptied at once.
+ * Looks through all marks. Returns how many there were. */
+size_t heapwarden_free_like_all(const void *start, size_t bytes);
+
 /** Defined by the program, if it likes: its own defaults for the options, in
  * the form of HEAPWARDEN_OPTIONS. Called before main, perhaps before the first
  * constructor: return a constant. */
@@ -377,6 +392,9 @@ uint64_t heapwarden_counted_allocations(uint64_t *failed);
 #define heapwarden_enable() ((void)0)
 #define heapwarden_register_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
 #define heapwarden_unregister_root_region(start, bytes) ((void)(start), (void)(bytes), 0)
+#define heapwarden_malloc_like(block, bytes) ((void)(block), (void)(bytes), 0)
+#define heapwarden_free_like(block) ((void)(block), 0)
+#define heapwarden_free_like_all(start, bytes) ((void)(start), (void)(bytes), (size_t)0)
 #define heapwarden_pointer_mask(mask) ((void)(mask), (size_t)0)
 #define heapwarden_set_exhaustion_handler(handler) ((void)(handler))
 #define heapwarden_set_heap_limit(bytes) ((void)(bytes))
