@@ -32,6 +32,10 @@ demo: all
 test: setup all
 	$(CARGO) test --quiet --workspace --no-fail-fast
 
+# What takes long: servers checked a hundred times under load.
+soak: setup all
+	$(CARGO) test --quiet --release --test programs -- --ignored soak --test-threads 1
+
 # Lints: format, clippy, documentation.
 check:
 	$(CARGO) fmt --all --check

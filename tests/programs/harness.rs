@@ -35,7 +35,7 @@ pub struct Scenario {
 }
 
 /// The library under test.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     if let Some(path) = std::env::var_os("HEAPWARDEN_LIB") {
         return PathBuf::from(path);
     }
@@ -177,6 +177,12 @@ impl Scenario {
     /// Empties the folder for a server's run.
     pub fn begin(&self) {
         self.empty();
+    }
+
+    /// The records of one process.
+    pub fn records_of(&self, process: u32) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.logs().join(format!("log.{process}"))).expect("a log");
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
     /// Reads every record and fails on misuse, or on a line that is no record.

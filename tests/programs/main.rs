@@ -3,6 +3,7 @@
 //!
 //! Run with the library built: `make && cargo test --test programs`.
 
+mod checked;
 mod harness;
 mod servers;
 
