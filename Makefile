@@ -34,7 +34,7 @@ test: setup all
 
 # What takes long: servers checked a hundred times under load.
 soak: setup all
-	$(CARGO) test --quiet --release --test programs -- --ignored soak --test-threads 1
+	$(CARGO) test --quiet --test programs -- --ignored soak --test-threads 1
 
 # Lints: format, clippy, documentation.
 check:

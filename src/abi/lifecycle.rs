@@ -246,12 +246,14 @@ const IMPOSSIBLE: i32 = 24;
 unsafe extern "C" {
     fn _IO_list_lock();
     fn _IO_list_unlock();
+    fn _IO_list_resetlock();
 }
 
 /// glibc takes its lock of all streams after the handlers ran, so ours would
 /// be taken before it; a thread inside fflush(NULL) or getline takes them in
 /// the other order. The lock is recursive: taken here first, the order is one.
-/// In the child glibc itself makes it new.
+/// In the child glibc itself makes it new only if the parent had threads; then
+/// and else, we do.
 unsafe extern "C" fn before_fork() {
     // SAFETY: exported by glibc for exactly this order (libio.h).
     unsafe { _IO_list_lock() };
@@ -273,6 +275,7 @@ unsafe extern "C" fn after_fork_in_child() {
     unsafe {
         heap::after_fork_in_child();
         leak::pools::after_fork();
+        _IO_list_resetlock();
     }
     FORK_SEQUENCE.store(heap::mark(), Relaxed);
     super::warnings::after_fork_in_child();

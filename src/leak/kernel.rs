@@ -47,7 +47,7 @@ impl<'s> KernelValues<'s> {
     fn read_epoll(&mut self, descriptor: u32) {
         let mut path = [0u8; 40];
         let mut target = [0u8; 32];
-        let link = numbered(b"/proc/self/fd/", descriptor, &mut path);
+        let link = numbered(b"/proc/thread-self/fd/", descriptor, &mut path);
         // SAFETY: the path is zero-terminated; the kernel writes at most the
         // target's length (readlink(2)).
         let result = unsafe {
@@ -60,7 +60,7 @@ impl<'s> KernelValues<'s> {
             return;
         }
         // "tfd:        5 events:       19 data: 7f2a10000b60  pos:0 ino:…"
-        self.read_lines(numbered(b"/proc/self/fdinfo/", descriptor, &mut path), |line| {
+        self.read_lines(numbered(b"/proc/thread-self/fdinfo/", descriptor, &mut path), |line| {
             let at = line.windows(6).position(|window| window == b"data: ")? + 6;
             hexadecimal(line[at..].trim_ascii_start())
         });
@@ -90,7 +90,7 @@ impl<'s> KernelValues<'s> {
 }
 
 fn for_each_descriptor(mut visit: impl FnMut(u32)) -> Result<(), OsError> {
-    super::tasks::for_each_number(b"/proc/self/fd\0", |number| {
+    super::tasks::for_each_number(b"/proc/thread-self/fd\0", |number| {
         if number < DESCRIPTORS {
             visit(number);
         }

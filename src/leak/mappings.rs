@@ -217,7 +217,7 @@ impl Touched {
 
     /// Opens the kernel's page map (proc_pid_pagemap(5)).
     pub fn open() -> Touched {
-        Touched(File::open(b"/proc/self/pagemap\0", libc::O_RDONLY, 0).ok())
+        Touched(File::open(b"/proc/thread-self/pagemap\0", libc::O_RDONLY, 0).ok())
     }
 
     /// The first touched part of `from..end`.

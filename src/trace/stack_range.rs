@@ -114,7 +114,7 @@ const READABLE: u64 = 1;
 const ADJOINING: usize = 16;
 
 fn mapping_of(address: usize) -> Option<StackRange> {
-    let maps = File::open(b"/proc/self/maps\0", libc::O_RDONLY, 0).ok()?;
+    let maps = File::open(b"/proc/thread-self/maps\0", libc::O_RDONLY, 0).ok()?;
     let Some(mut range) = ask(&maps, address) else { return read(&maps, address) };
     for _ in 0..ADJOINING {
         match ask(&maps, range.high) {

@@ -43,7 +43,7 @@ pub fn physical_memory() -> usize {
 /// now (the latter with the stack, which the kernel does not count).
 pub fn in_use() -> Option<(usize, usize)> {
     let mut buffer = [0; 128];
-    let text = read_file(b"/proc/self/statm\0", &mut buffer).ok()?;
+    let text = read_file(b"/proc/thread-self/statm\0", &mut buffer).ok()?;
     let pages = |index: usize| {
         let word = text.trim_ascii_end().split(|&byte| byte == b' ').nth(index)?;
         crate::units::parse_size(word).map(|pages| pages as usize * OS_PAGE)
@@ -55,7 +55,7 @@ pub fn in_use() -> Option<(usize, usize)> {
 /// of them writes (proc_pid_statm(5): resident, less the pages of files).
 pub fn private_bytes() -> Option<usize> {
     let mut buffer = [0; 128];
-    let text = read_file(b"/proc/self/statm\0", &mut buffer).ok()?;
+    let text = read_file(b"/proc/thread-self/statm\0", &mut buffer).ok()?;
     let mut words = text.trim_ascii_end().split(|&byte| byte == b' ').skip(1);
     let mut pages = || words.next().and_then(crate::units::parse_size);
     let (resident, shared) = (pages()?, pages()?);

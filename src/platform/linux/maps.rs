@@ -29,7 +29,9 @@ pub struct Mapping<'a> {
 
 /// Calls `visit` for each mapping until it returns `false`.
 pub fn for_each(mut visit: impl FnMut(Mapping<'_>) -> bool) -> Result<(), OsError> {
-    let file = File::open(b"/proc/self/maps\0", libc::O_RDONLY, 0)?;
+    // Not /proc/self: when the first thread has ended (pthread_exit from main),
+    // its view of the memory is empty.
+    let file = File::open(b"/proc/thread-self/maps\0", libc::O_RDONLY, 0)?;
     let mut buffer = [0u8; 8192];
     let mut filled = 0;
     loop {
