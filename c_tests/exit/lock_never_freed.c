@@ -3,7 +3,8 @@
 // report: off
 // timeout: 120
 // baseline: no
-// expect: exit 0; stdout "all ended"
+// expect: exit 0
+// expect: stdout "all ended"
 #include "scenario.h"
 #include <pthread.h>
 #include <signal.h>

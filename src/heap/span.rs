@@ -126,8 +126,13 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
         let modes = heap.modes.load(Relaxed);
         if modes & mode::POISON_NONE == 0 {
             let pattern = Pattern::at(block.start - Window::base());
+            // Half poisoned, it is no block that a check may look at.
+            let record = block.record.with_state(State::Fresh);
+            (*granule).record.store(record.0, Release);
+            compiler_fence(SeqCst);
             guard::fill(block.start, covered(&*granule), pattern, tier_of(modes, bytes));
             crime::fill_end(block.start, block.size, pattern);
+            (*granule).record.store(block.record.with_state(State::Held).0, Release);
         }
         quarantine::hold(heap, held, bytes);
     }
