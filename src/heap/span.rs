@@ -110,14 +110,18 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
     // SAFETY: a live span, given up by its owner; its memory is ours now.
     unsafe {
         (*granule).freed_by.store(stack.0, Relaxed);
-        (*granule).record.store(block.record.with_state(State::Held).0, Release);
+        let in_quarantine = block.record.with_state(State::Held).0;
         let bytes = held_bytes(&*granule);
         let held = Held::span((*granule).head, stack);
         if (*granule).guarded {
+            (*granule).record.store(in_quarantine, Release);
             guard_page::protect(granule);
             quarantine::hold(heap, held, bytes);
             return;
         }
+        // Not poisoned, or half, it is no block that a check may look at.
+        (*granule).record.store(block.record.with_state(State::Fresh).0, Release);
+        compiler_fence(SeqCst);
         if bytes > largest_held(heap) {
             bury(block.start, block.record.stack(), stack, block.size);
             give_back(granule);
@@ -126,14 +130,10 @@ pub(super) fn retire(heap: &mut ThreadHeap, block: &Block, stack: StackId) {
         let modes = heap.modes.load(Relaxed);
         if modes & mode::POISON_NONE == 0 {
             let pattern = Pattern::at(block.start - Window::base());
-            // Half poisoned, it is no block that a check may look at.
-            let record = block.record.with_state(State::Fresh);
-            (*granule).record.store(record.0, Release);
-            compiler_fence(SeqCst);
             guard::fill(block.start, covered(&*granule), pattern, tier_of(modes, bytes));
             crime::fill_end(block.start, block.size, pattern);
-            (*granule).record.store(block.record.with_state(State::Held).0, Release);
         }
+        (*granule).record.store(in_quarantine, Release);
         quarantine::hold(heap, held, bytes);
     }
 }
