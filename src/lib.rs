@@ -48,7 +48,8 @@
 //!   names an *epoch*, which knows thread and time.
 //! - *call stack*: the frames; *stack id*: its number; *depot*: where it is kept.
 //! - *root set*, *mark*: where a leak check starts, and what it does. *lost*: no
-//!   pointer left. *hidden leak*: reachable, and not needed any more.
+//!   pointer left. *orphan*: a live block whose *holder* was freed.
+//!   *hidden leak*: reachable, and not needed any more.
 //! - *violation*: a crime, as the heap sees it. *report*: what is shown of it.
 //!
 //! # Features
