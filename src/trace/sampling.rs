@@ -104,7 +104,7 @@ impl ThreadTrace {
         }
         let id = self.capture_unchecked(entry, depth);
         (self.depth_aside, self.depth) = (self.depth, ASIDE);
-        let turn = TURN.fetch_add(1, Relaxed) % EVERY.load(Relaxed).max(1) == 0;
+        let turn = TURN.fetch_add(1, Relaxed).is_multiple_of(EVERY.load(Relaxed).max(1));
         if turn && self.home.contains(entry.sp) && !UNDER_WAY.swap(true, Acquire) {
             let verdict = match unwinder() {
                 Some(unwinder) => check_against_unwinder(entry, id, unwinder),
