@@ -54,9 +54,7 @@ impl Model {
             Found::Later if !at_once => return,
             _ => {}
         }
-        if at_once && self.pending.is_some() {
-            self.free(place, Release::Fitting);
-        } else if found == Found::AtFree && !freed {
+        if (at_once && self.pending.is_some()) || (found == Found::AtFree && !freed) {
             self.free(place, Release::Fitting);
         }
     }

@@ -33,7 +33,7 @@ impl Model {
         let size = self.blocks[held].size;
         let offset = match size {
             0..16 => 0,
-            _ => usize::from(words) * 8 % size & !7,
+            _ => (usize::from(words) * 8 % size) & !7,
         };
         self.act(Command::Store { from, slot, to, offset }, Outcome::Nothing);
         self.blocks[holder].links[slot as usize] = Some((held, offset));
