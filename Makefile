@@ -105,3 +105,23 @@ embedded-model:
 test: interleave
 interleave:
 	$(CARGO) test --quiet --features interleave --lib orders:: -- --nocapture --test-threads=1
+
+# Deliberate faults put into a copy of the library one by one: each must be
+# caught by a test (scripts/mutations.txt; the result is docs/mutations.md).
+# Takes about an hour. MUTATE="--only guard_off_by_one" tries one.
+.PHONY: mutate
+MUTATE ?= --markdown docs/mutations.md
+mutate:
+	python3 scripts/mutate.py $(MUTATE)
+
+# Coverage-guided fuzzing: FUZZ_SECONDS for each target (docs/proof.md).
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# The long run: SECONDS of everything at once, under the built library.
+SECONDS ?= 60
+SEED ?=
+soak: library
+	scripts/soak.sh "$(abspath $(OUT))" $(SECONDS) $(SEED)

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 missing=
-for tool in cc:gcc c++:g++ make:make nm:binutils gdb:gdb strace:strace valgrind:valgrind; do
+for tool in cc:gcc c++:g++ make:make nm:binutils gdb:gdb strace:strace valgrind:valgrind python3:python3; do
     command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
 done
 if [ -n "$missing" ]; then

@@ -107,6 +107,19 @@ pub fn group(id: StackId, depth: usize) -> u64 {
     hash
 }
 
+/// The unwind rule at `address` of a module that lies at 0x1000 and holds these
+/// bytes, as hostile as they may be; whether there is one. For fuzzing.
+#[cfg(any(test, feature = "harness"))]
+pub fn interpret(sections: &[u8], address: u64) -> bool {
+    let sections = cfi::UnwindSections {
+        header: &sections[..sections.len().min(20)],
+        header_address: 0x1000,
+        readable: sections,
+        readable_address: 0x1000,
+    };
+    !matches!(cfi::rule_for(&sections, address).unpack(), rule::Step::Unknown)
+}
+
 /// The record of a module; `None` for [`ModuleId::UNKNOWN`].
 pub fn module(id: ModuleId) -> Option<&'static ModuleRecord> {
     module::record(id)

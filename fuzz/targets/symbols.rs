@@ -1,0 +1,7 @@
+//! See `bodies::symbols`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::symbols(bytes));
