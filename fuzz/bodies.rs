@@ -7,15 +7,9 @@
 #![allow(dead_code)] // each target uses one
 
 use heapwarden::config::{self, Options};
-use heapwarden::harness::{self, Rules, RustAllocator};
-use heapwarden::heap;
 use heapwarden::report::{Finding, Site, Suppressions};
-use heapwarden::trace::Entry;
-use heapwarden::units::{Family, LeakKind};
+use heapwarden::units::LeakKind;
 use heapwarden_symbols::{Files, Image, Module, Symbolizer, demangle};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::alloc::{GlobalAlloc, Layout};
 
 /// Option strings, as the environment and files give them.
 pub fn options(bytes: &[u8]) {
@@ -95,71 +89,4 @@ pub fn symbols(bytes: &[u8]) {
     }
     // SAFETY: from `into_raw` above; symbolizer and image are gone.
     drop(unsafe { Box::from_raw(file) });
-}
-
-/// The hosted heap as a `GlobalAlloc`.
-struct Warden;
-
-fn entry() -> Entry {
-    let (sp, fp): (usize, usize);
-    // SAFETY: reads two registers.
-    unsafe {
-        std::arch::asm!("mov {}, rsp", "mov {}, rbp", out(reg) sp, out(reg) fp,
-            options(nomem, nostack, preserves_flags));
-    }
-    Entry { sp, fp }
-}
-
-const MALLOC: u8 = Family::Malloc as u8;
-
-// SAFETY: the heap's own promises, which the harness checks.
-unsafe impl GlobalAlloc for Warden {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let (size, alignment) = (layout.size(), layout.align());
-        let request = heap::Request { size, alignment, family: Family::Malloc, zeroed: false };
-        match alignment <= 16 {
-            true => heap::allocate::<MALLOC>(size, entry(), |_, entry| {
-                heap::allocate_general(&request, entry)
-            }),
-            false => heap::allocate_general(&request, entry()),
-        }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let (size, alignment) = (layout.size(), layout.align());
-        let request = heap::Request { size, alignment, family: Family::Malloc, zeroed: true };
-        heap::allocate_general(&request, entry())
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
-        heap::free::<MALLOC, false>(pointer as usize, 0, entry(), |pointer, _, entry| {
-            heap::free_general(pointer, Family::Malloc, entry);
-        });
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.align() <= 16 {
-            return heap::resize(pointer as usize, size, entry());
-        }
-        // SAFETY: the caller's promises are passed on.
-        unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
-            if !new.is_null() {
-                new.copy_from_nonoverlapping(pointer, layout.size().min(size));
-                self.dealloc(pointer, layout);
-            }
-            new
-        }
-    }
-}
-
-/// A program of operations, as the harness makes it from these bytes instead
-/// of random ones, on the hosted heap, judged by the model.
-pub fn operations(bytes: &[u8]) {
-    static WARDEN: Warden = Warden;
-    let config = Config { failure_persistence: None, ..Config::default() };
-    let random = TestRng::from_seed(RngAlgorithm::PassThrough, bytes);
-    let mut runner = TestRunner::new_with_rng(config, random);
-    let Ok(tree) = harness::programs(&Rules::RUST, 60).new_tree(&mut runner) else { return };
-    let program = tree.current();
-    if let Err(failure) = harness::run(&program, &Rules::RUST, &RustAllocator(&WARDEN)) {
-        panic!("{failure}");
-    }
 }

@@ -3,13 +3,13 @@
 # goes to target/fuzz/corpus, never into the tree; a crash ends it with its file.
 #
 # Coverage comes from LLVM's own pass, which the stable tool chain has; the
-# address sanitizer is added where the target's memory is ordinary (the heap's
+# address sanitizer is added: these targets use ordinary memory only (the heap's
 # window lies where the sanitizer keeps its shadow).
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:?seconds for each target}
 shift
-[ $# -gt 0 ] || set -- operations options suppressions cfi symbols report
+[ $# -gt 0 ] || set -- options suppressions cfi symbols report
 target=${CARGO_TARGET_DIR:-$PWD/target}
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
@@ -21,10 +21,7 @@ build() { # build TARGET FLAGS FOLDER
         cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target $triple --bin "$1"
 }
 for name in "$@"; do
-    case $name in
-    operations) flags='' folder=$target/fuzz/plain ;;
-    *) flags='-Zsanitizer=address' folder=$target/fuzz/address ;;
-    esac
+    flags='-Zsanitizer=address' folder=$target/fuzz/address
     build "$name" "$flags" "$folder"
     corpus=$target/fuzz/corpus/$name
     mkdir -p "$corpus" "fuzz/corpus/$name"

@@ -12,7 +12,8 @@ import json, os, re, shutil, subprocess, sys, time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")))
 HOME = os.path.join(TARGET, "mutate")
-TREE, BUILD = os.path.join(HOME, "tree"), os.path.join(HOME, "build")
+TREE = os.path.join(HOME, "tree")
+BUILD = os.environ.get("MUTATE_BUILD", os.path.join(HOME, "build"))  # cargo's target folder
 LONGEST = 400  # seconds that one test may take: a fault may make it hang
 
 ENV = dict(os.environ, CARGO_TARGET_DIR=BUILD, HEAPWARDEN_LIB_DIR=os.path.join(BUILD, "release"),

@@ -47,8 +47,3 @@ fn unwind_tables() {
 fn symbols_and_dwarf() {
     replay("symbols", bodies::symbols);
 }
-
-#[test]
-fn operations() {
-    replay("operations", bodies::operations);
-}

@@ -232,6 +232,7 @@ mod tests {
             prop_assert_eq!(record.state(), State::Live);
             prop_assert_eq!(Record(record.0 ^ Record::LIVE_TO_HELD).state(), State::Held);
             prop_assert!(record.with_state(State::Ignored).is_live());
+            prop_assert_eq!(record.with_state(State::Held).state(), State::Held);
             if slack >= GUARD_BYTES {
                 let freed = Record::free(StackId(stack), StackId(7), slack, 0);
                 prop_assert_eq!(record.freed(StackId(7)), freed);

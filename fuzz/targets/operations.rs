@@ -1,7 +1,0 @@
-//! See `bodies::operations`.
-#![no_main]
-
-#[path = "../bodies.rs"]
-mod bodies;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::operations(bytes));
