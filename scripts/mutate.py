@@ -137,6 +137,11 @@ def copy_tree():
     os.makedirs(TREE, exist_ok=True)
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True,
                            text=True).stdout.split("\0")
+    for folder, _, names in os.walk(TREE):  # what was moved away meanwhile
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.relpath(path, TREE) not in files:
+                os.unlink(path)
     for name in filter(None, files):
         source, copy = os.path.join(ROOT, name), os.path.join(TREE, name)
         if not os.path.isfile(source):

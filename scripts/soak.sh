@@ -20,7 +20,7 @@ half=$((seconds / 2))
 echo "soak: $seconds s, seed $seed"
 
 # 1. Everything at once. What it lost on purpose must be found, to the block.
-HEAPWARDEN_OPTIONS="leak_check=1:exitcode=0:format=json:log_path=$place/reports/soak.%p" \
+HEAPWARDEN_OPTIONS="detect_leaks=1:exitcode=0:format=json:log_path=$place/reports/soak.%p" \
     "$place/soak" "$half" "$seed" >"$place/soak.out" 2>"$place/soak.err" ||
     complain "the program failed: $(tail -3 "$place/soak.err")"
 cat "$place/soak.out"
@@ -70,7 +70,7 @@ while [ "$(date +%s)" -lt "$end" ] && [ $bad = 0 ]; do
         sh -c "$program" >"$place/without" 2>&1 || continue
         runs=$((runs + 1))
         LD_PRELOAD="$library/libheapwarden.so" \
-            HEAPWARDEN_OPTIONS="leak_check=0:format=json:log_path=$place/reports/program.%p" \
+            HEAPWARDEN_OPTIONS="detect_leaks=0:format=json:log_path=$place/reports/program.%p" \
             sh -c "$program" >"$place/with" 2>&1 || complain "ends otherwise: $program"
         cmp -s "$place/without" "$place/with" || complain "prints otherwise: $program"
     done
