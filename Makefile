@@ -6,7 +6,7 @@ OUT := $(TARGET)/release
 CARGO ?= cargo
 
 .DEFAULT_GOAL := all
-.PHONY: all library tool test demo check header install setup soak clean
+.PHONY: all library tool test demo check header install setup soak soak-servers clean
 
 all: library tool
 
@@ -33,7 +33,7 @@ test: setup all
 	$(CARGO) test --quiet --workspace --no-fail-fast
 
 # What takes long: servers checked a hundred times under load.
-soak: setup all
+soak-servers: setup all
 	$(CARGO) test --quiet --test programs -- --ignored soak --test-threads 1
 
 # Lints: format, clippy, documentation.

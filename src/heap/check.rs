@@ -108,9 +108,7 @@ fn reread(block: &Block) -> Record {
     unsafe {
         match (*block.granule).kind {
             Kind::Span => Record((*block.granule).record.load(Acquire)),
-            Kind::Slab => {
-                Record((*(*block.granule).records.add(block.index as usize)).load(Acquire))
-            }
+            Kind::Slab => judge::record_at(block.granule, block.index),
             _ => Record(0),
         }
     }

@@ -139,13 +139,29 @@ pub fn locate(address: usize) -> Found {
     }
 }
 
+/// The record of a slot; of a slab that goes away meanwhile, one that says
+/// nothing was there.
+///
+/// # Safety
+/// `granule` heads a slab, or did, and `index` is below its `fresh`.
+pub(super) unsafe fn record_at(granule: *mut Granule, index: u32) -> Record {
+    // SAFETY: the pointer is read once: null, or records that stay mapped.
+    unsafe {
+        let records = (&raw const (*granule).records).read_volatile();
+        if records.is_null() {
+            return Record(State::Fresh as u64);
+        }
+        Record((*records.add(index as usize)).load(Acquire))
+    }
+}
+
 /// # Safety
 /// `granule` heads a slab and `index` is below its `fresh`.
 pub(super) unsafe fn slot_block(granule: *mut Granule, index: u32) -> Block {
     // SAFETY: the caller's promise.
     unsafe {
         let slot = (*granule).slot as usize;
-        let record = Record((*(*granule).records.add(index as usize)).load(Acquire));
+        let record = record_at(granule, index);
         let start = (*granule).first + index as usize * slot;
         let known = !matches!(record.state(), State::Free | State::Fresh);
         Block {
@@ -259,7 +275,7 @@ pub(super) fn for_each_record(mut visit: impl FnMut(Record)) {
                 return;
             }
             for index in 0..(*granule).fresh.min((*granule).slots) {
-                visit(Record((*(*granule).records.add(index as usize)).load(Acquire)));
+                visit(record_at(granule, index));
             }
         }
     });
