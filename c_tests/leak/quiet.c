@@ -2,7 +2,7 @@
 // origin: engine.md C 2h (EINTR by signals), issue 4 (quiet)
 // baseline: no
 // expect: any summary
-// case: quiet       | quiet keep | exit 0
+// case: quiet       | quiet keep | silent
 // options: quiet=1
 // case: quiet-lost  | quiet lose | any leak definite; leak definite 1 blocks 1337 bytes frame 0 make_block; exit 23
 // options: quiet=1
