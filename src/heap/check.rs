@@ -114,8 +114,20 @@ fn reread(block: &Block) -> Record {
     }
 }
 
+/// Whether the block's memory is the heap's own: a slab that comes or goes
+/// while it is read shows fields of two slabs, or none.
+fn lies_in_window(block: &Block) -> bool {
+    let bytes = if block.is_span() { block.size } else { block.slot };
+    block
+        .start
+        .checked_sub(Window::base())
+        .and_then(|offset| offset.checked_add(bytes))
+        .is_some_and(|end| end <= Window::extent())
+}
+
 fn check_one(block: &Block, finder: StackId) -> bool {
-    if is_whole(block) || !is_damaged_for_sure(block) {
+    // What is torn is somebody's at this moment, and is looked at next time.
+    if !lies_in_window(block) || is_whole(block) || !is_damaged_for_sure(block) {
         return true;
     }
     match block.record.state() {

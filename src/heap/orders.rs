@@ -285,7 +285,6 @@ fn a_child_forked_at_any_moment_has_a_whole_heap() {
 /// committed: a span was called held before it was filled, and live before its
 /// guard was there.
 #[test]
-#[ignore = "open: some orders still find damage that nobody did (docs/campaigns.md)"]
 fn a_check_beside_threads_at_work_finds_no_damage() {
     configure(&Settings { stack_depth: 0, quarantine: None, ..settings() });
     many_orders("a check of the heap beside two threads", 200, || {

@@ -52,6 +52,9 @@ mod tests {
     use std::path::PathBuf;
 
     fn sites(count: usize) -> Sites {
+        if count == 0 {
+            return Sites::default();
+        }
         let path = std::env::temp_dir()
             .join(format!("heapwarden-closing-{}-{count}.json", std::process::id()));
         let mut text = String::new();
