@@ -5,6 +5,7 @@ set -u
 missing=
 command -v pkg-config >/dev/null || missing="$missing pkgconf"
 [ -f /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
+[ -d /usr/include/catch2 ] || missing="$missing catch2"
 command -v ctest >/dev/null || missing="$missing cmake"
 [ -z "$missing" ] && exit 0
 # shellcheck disable=SC2086

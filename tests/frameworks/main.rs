@@ -154,6 +154,35 @@ fn ctest_fails_the_leaking_program_and_shows_the_report() {
 }
 
 #[test]
+fn each_catch2_test_runs_under_the_warden_and_only_the_leaking_one_fails() {
+    let is_there = |path: &str| Path::new(path).exists();
+    if !["catch2/catch.hpp", "catch2/catch_all.hpp"]
+        .iter()
+        .any(|header| is_there(&format!("/usr/include/{header}")))
+        || !is_there("/usr/bin/cmake")
+    {
+        eprintln!("SKIPPED: Catch2 or CMake is not installed (apt-get install catch2 cmake)");
+        return;
+    }
+    let scratch = Scratch::new("catch2");
+    let step = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&scratch.0);
+        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
+    };
+    let source = example("catch2");
+    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
+    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
+    let compiled = step("cmake", &["--build", "."]);
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let tested = step("ctest", &["--output-on-failure"]);
+    let text = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(text.contains("1 tests failed out of 2"), "{text}");
+    assert!(text.contains("Direct leak of 4 byte(s) in 1 object(s) allocated from:"), "{text}");
+    assert!(text.contains("tests.cpp:16"), "{text}");
+}
+
+#[test]
 fn ctests_memcheck_step_counts_the_leaks_of_each_test() {
     if !Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success()) {
         eprintln!("SKIPPED: CTest is not installed (apt-get install cmake)");
