@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+const ANY_LEAK: &str = "leak of 1337 byte(s) in 1 object(s) allocated from:";
 const LEAK: &str = "Direct leak of 1337 byte(s) in 1 object(s) allocated from:";
 
 /// Starts a server with a log of its own, checks it twice, and gives the codes
@@ -28,8 +29,11 @@ fn a_leak_is_told_and_a_twin_without_is_clean_whatever_the_process_does() {
         for (keeps, code) in [("lose", 23), ("keep", 0)] {
             for (status, report) in checked(Link::Preloaded, &[state, keeps]) {
                 assert_eq!(status, Some(code), "{state} {keeps}: {report}");
-                // Each check prints its own report, once.
-                assert_eq!(report.matches(LEAK).count(), usize::from(code == 23), "{report}");
+                // Each check prints its own report, once. A thread at work may
+                // hold a stale address inside the block in a register: then it
+                // is possibly lost, and told all the same.
+                let told = report.matches(ANY_LEAK).count();
+                assert_eq!(told, usize::from(code == 23), "{report}");
                 let last = if code == 23 { "still reachable" } else { "no leaks in process" };
                 assert!(report.contains(last), "{state} {keeps}: {report}");
             }
