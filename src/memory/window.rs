@@ -17,6 +17,10 @@ pub(super) const METADATA_BYTES: usize = 62 * GIB;
 const LOWEST: usize = 2 << 40;
 const PLACES: usize = 160;
 const PLACE: usize = 64 * GIB;
+/// Where in its place the window begins: from 1/16 to 15/16 of 4 GiB, by huge pages.
+const LOWER_HALF: usize = 256 * MIB;
+const LOWER_STEP: usize = 2 * MIB;
+const LOWER_HALVES: usize = (4 * GIB - 2 * LOWER_HALF) / LOWER_STEP;
 const TABLE_STEP: usize = 64 * 1024;
 
 /// The process's one window. Its numbers are read by the fast paths.
@@ -99,13 +103,17 @@ impl Window {
     }
 
     /// Chooses where the window lies; later calls change nothing. The place
-    /// is random (one of 160), below 16 TiB so that Valgrind can follow.
+    /// is random, below 16 TiB so that Valgrind can follow. Its lower half is
+    /// never small: two 32-bit numbers side by side, such as the line and the
+    /// column of a table, would look like an address of the first blocks.
     pub fn settle() {
         if THE.base.load(Acquire) != 0 {
             return;
         }
         let noise = ticks().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        let base = LOWEST + (noise as usize % PLACES) * PLACE;
+        let noise = noise as usize;
+        let lower = LOWER_HALF + (noise / PLACES) % LOWER_HALVES * LOWER_STEP;
+        let base = LOWEST + noise % PLACES * PLACE + lower;
         let _ = THE.base.compare_exchange(0, base, Release, Relaxed);
     }
 
