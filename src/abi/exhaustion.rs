@@ -57,7 +57,8 @@ pub(super) fn start(options: &Options, is_secure: bool) {
 /// such as `heapwarden sweep` learns from it how many allocations there are.
 pub(super) fn finish() {
     // The checks at the end need room, and nothing else does any more.
-    exhaustion::reserve::release();
+    exhaustion::reserve::REPORT.release();
+    exhaustion::reserve::CHECK.release();
     if failing::plan().is_active() {
         let (counted, failed) = failing::counts();
         REPORTER.notice(format_args!(

@@ -4,6 +4,7 @@ use super::holders::describe;
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::Saved;
 use crate::config::Format;
+use crate::exhaustion;
 use crate::heap;
 use crate::leak::{
     self, Caller, HeapAccess, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks, Obstacle,
@@ -11,6 +12,7 @@ use crate::leak::{
 };
 use crate::ledger::Orphan;
 use crate::memory;
+use crate::platform::OsError;
 use crate::report::{
     self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
     LostBecause,
@@ -170,9 +172,17 @@ fn check_and(
     tell: impl Fn(Leaks<'_>, &leak::Summary) -> Verdict,
 ) -> Verdict {
     let mut verdict = Verdict::Clean;
-    let summary = leak::check(&Access, caller, options, &mut |leaks, summary| {
-        verdict = tell(leaks, summary);
-    });
+    let mut check = || {
+        leak::check(&Access, caller, options, &mut |leaks, summary| {
+            verdict = tell(leaks, summary);
+        })
+    };
+    let mut summary = check();
+    if summary.outcome == Outcome::Impossible(Obstacle::System(OsError(libc::ENOMEM))) {
+        exhaustion::reserve::CHECK.release();
+        summary = check();
+        exhaustion::reserve::CHECK.hold();
+    }
     if let Outcome::Impossible(obstacle) = summary.outcome {
         tell_obstacle(obstacle);
         return Verdict::Impossible;

@@ -119,7 +119,8 @@ pub fn configure(setup: &Setup) {
     LISTENER.store(setup.listener as *mut (), Release);
     REFUSES.store(setup.refuses as *mut (), Release);
     set_limit(setup.limit);
-    reserve::hold();
+    reserve::REPORT.hold();
+    reserve::CHECK.hold();
     heap::set_hooks(&HOOKS);
 }
 
@@ -258,9 +259,9 @@ fn ran_out(shortage: &Shortage) -> bool {
     if let Some(mut turn) = Turn::take()
         && gate_of(shortage.size).may_speak(heap::was_calm())
     {
-        reserve::release();
+        reserve::REPORT.release();
         turn.show(Level::Refused, shortage, blame(shortage.size));
-        reserve::hold();
+        reserve::REPORT.hold();
     }
     false
 }

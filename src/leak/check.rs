@@ -4,25 +4,26 @@ use super::copy::{Copy, End};
 use super::handshake::{Answer, Handshake};
 use super::hidden::Span;
 use super::holders::held_by;
-use super::kernel::{KERNEL_BYTES, KernelValues};
+use super::kernel::KernelValues;
 use super::lost::{LostBlocks, NONE};
-use super::mappings::{MAPPINGS_BYTES, Mappings};
+use super::mappings::Mappings;
 use super::mark::{self, Marker, Reading};
-use super::modules::{MODULES_BYTES, Modules};
+use super::modules::Modules;
 use super::options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 use super::parents::Parents;
 use super::pools::{self, PoolBlocks};
-use super::roots::{Checker, ROOTS_BYTES, Root, RootKind, Roots};
+use super::room::Room;
+use super::roots::{Checker, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
-use super::sites::{Count, Leaks, Links, SITES_BYTES, Sites};
+use super::sites::{Count, Leaks, Links, Sites};
 use super::tiles::{Block, Tiles};
-use super::tree::{TREES_BYTES, Trees};
+use super::tree::Trees;
 use crate::ledger::epoch;
 use crate::platform::linux::{cgroup, limits, process};
 use crate::platform::{Host, OsError, Platform};
 use crate::sync::atomics::AtomicU32;
 use crate::sync::{Guard, Lock, Rank};
-use crate::units::LeakKind;
+use crate::units::{LeakKind, OS_PAGE};
 
 static ONE_AT_A_TIME: Lock<()> = Lock::new(Rank::Check, ());
 
@@ -68,6 +69,7 @@ fn is_room_for_a_copy() -> bool {
 
 /// What is read before threads are held.
 struct Before<'s> {
+    room: Room,
     modules: Modules<'s>,
     kernel: KernelValues<'s>,
 }
@@ -82,21 +84,28 @@ struct Verdict {
 // SAFETY: zero is "not done", and the result is written before it is read.
 unsafe impl Zeroed for Verdict {}
 
+/// Memory for what a check reads and for what it finds: ample, or else as much
+/// as there must be.
+fn tables() -> Result<(Room, Scratch, Scratch), OsError> {
+    let map = |room: Room| {
+        let results = room.bytes_to_find() + size_of::<Verdict>() + 256;
+        Ok((room, Scratch::new(room.bytes_to_read())?, Scratch::shared(results)?))
+    };
+    map(Room::AMPLE).or_else(|_: OsError| map(Room::measured()?))
+}
+
 fn check_alone(
     access: &dyn HeapAccess,
     caller: &Caller,
     options: &LeakOptions<'_>,
     sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Result<Summary, Obstacle> {
-    let scratch = Scratch::new(MAPPINGS_BYTES + MODULES_BYTES + ROOTS_BYTES + KERNEL_BYTES)
-        .map_err(Obstacle::System)?;
-    let results = Scratch::shared(SITES_BYTES + TREES_BYTES + size_of::<Verdict>() + 256)
-        .map_err(Obstacle::System)?;
-    let modules = Modules::read(&scratch);
-    let kernel = KernelValues::read(&scratch);
-    let before = Before { modules, kernel };
-    let mut sites = Sites::new(&results);
-    let mut trees = Trees::new(&results);
+    let (room, scratch, results) = tables().map_err(Obstacle::System)?;
+    let modules = Modules::read(&scratch, &room);
+    let kernel = KernelValues::read(&scratch, &room);
+    let before = Before { room, modules, kernel };
+    let mut sites = Sites::new(&results, room.sites);
+    let mut trees = Trees::new(&results, room.nodes);
     let verdict = results.take::<Verdict>(1).first_mut();
     let verdict = verdict.ok_or(Obstacle::System(OsError(libc::ENOMEM)))?;
     let checker = Checker { registers: caller.0, task: Host::thread_id(), process: process::id() };
@@ -176,13 +185,14 @@ fn scan(
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
     let Heap { access, scratch, before, threads } = *heap;
-    let read = Mappings::read(scratch);
+    let room = &before.room;
+    let read = Mappings::read(scratch, room);
     let has_map = read.is_ok();
     let mappings = match read {
         Ok(mappings) => mappings,
-        Err(_) => guess_mappings(scratch, &before.modules, threads, checker),
+        Err(_) => guess_mappings((scratch, room), &before.modules, threads, checker),
     };
-    let mut roots = Roots::collect(scratch, &mappings, &before.modules, threads, checker);
+    let mut roots = Roots::collect((scratch, room), &mappings, &before.modules, threads, checker);
     let values = before.kernel.as_slice().as_ptr_range();
     roots.add(RootKind::Kernel, values.start as usize, values.end as usize, 0);
     let mut summary = Summary { now_ms: begun / 1_000_000, ..Summary::EMPTY };
@@ -193,7 +203,8 @@ fn scan(
     let tile_bytes = Tiles::bytes_needed();
     let parent_bytes = if options.holders { Parents::bytes_at_most(tile_bytes) } else { 0 };
     let pool_bytes = pools::bytes_needed();
-    let marks = Scratch::new(tile_bytes + mark::bytes_needed() + parent_bytes + pool_bytes)?;
+    let needed = tile_bytes + mark::bytes_needed() + pool_bytes;
+    let marks = Scratch::new(needed + parent_bytes).or_else(|_| Scratch::new(needed))?;
     let mut tiles = Tiles::read(&marks);
     tiles.pools = PoolBlocks::read(&marks, &mut tiles, &mappings);
     let reading =
@@ -242,7 +253,7 @@ fn scan(
 /// The memory map as far as it is known without /proc: where the threads'
 /// stacks and control blocks are.
 fn guess_mappings<'s>(
-    scratch: &'s Scratch,
+    (scratch, room): (&'s Scratch, &Room),
     modules: &Modules<'_>,
     threads: &Handshake,
     checker: &Checker,
@@ -256,7 +267,7 @@ fn guess_mappings<'s>(
         points[count + 1] = registers.thread_pointer;
         count += 2;
     }
-    Mappings::guess(scratch, modules, &points[..count])
+    Mappings::guess(scratch, room, modules, &points[..count])
 }
 
 /// Puts blocks into sites and totals, as far as the options ask for them.
@@ -337,7 +348,9 @@ fn classify_lost(
     if count == 0 {
         return Ok(());
     }
-    let scratch = Scratch::new(LostBlocks::bytes_needed(count))?;
+    // Without room, all count as definite: see `LostBlocks::unlisted`.
+    let scratch =
+        Scratch::new(LostBlocks::bytes_needed(count)).or_else(|_| Scratch::new(OS_PAGE))?;
     let mut lost = LostBlocks::find(&scratch, tiles, trees);
     lost.find_causes(&scratch, tiles, |visit| access.orphans(visit));
     if lost.unlisted > 0 {

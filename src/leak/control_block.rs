@@ -143,8 +143,7 @@ pub fn thread_locals(
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::super::mappings::MAPPINGS_BYTES;
-    use super::super::modules::MODULES_BYTES;
+    use super::super::room::Room;
     use super::super::scratch::Scratch;
     use super::*;
     use crate::platform::{Host, Platform};
@@ -155,9 +154,9 @@ mod tests {
     #[test]
     fn the_own_block_leads_to_the_own_variables() {
         std::thread::spawn(|| {
-            let scratch = Scratch::new(MAPPINGS_BYTES + MODULES_BYTES).unwrap();
-            let modules = Modules::read(&scratch);
-            let mappings = Mappings::read(&scratch).unwrap();
+            let scratch = Scratch::new(Room::AMPLE.bytes_to_read()).unwrap();
+            let modules = Modules::read(&scratch, &Room::AMPLE);
+            let mappings = Mappings::read(&scratch, &Room::AMPLE).unwrap();
             let layout = Layout::learn(&mappings, Host::thread_id());
             let own = thread_pointer();
             assert!(is_control_block(&mappings, own));

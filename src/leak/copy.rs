@@ -4,7 +4,8 @@
 //! The copy is no child that the program can see: it ends without SIGCHLD and
 //! its wait functions do not find it (clone(2), exit signal 0). It holds none
 //! of the program's files open, dies with the process, writes no core, is the
-//! first to go when memory runs out, and has a time limit.
+//! first to go when memory runs out, and has a time limit: of processor time,
+//! because on a busy machine a copy that stands back may get little of it.
 //!
 //! Invariant: between clone and exit the copy runs only code of this crate
 //! that takes no lock.
@@ -15,6 +16,9 @@ use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
 
 const CLONE_PIDFD: usize = 0x1000;
+
+/// How many times its limit of processor time a copy may live.
+const PATIENCE: u64 = 30;
 
 /// A copy that runs.
 pub struct Copy {
@@ -34,7 +38,7 @@ pub enum End {
 
 impl Copy {
     /// Forks; in the copy, runs `work` and ends. The caller has blocked all
-    /// signals. `limit_ns` is the copy's time, `is_idle` whether it stands back
+    /// signals. `limit_ns` is the copy's processor time, `is_idle` whether it stands back
     /// when others want the processor.
     pub fn start(
         limit_ns: u64,
@@ -64,13 +68,22 @@ impl Copy {
         }
     }
 
-    /// Waits for the end; kills the copy after `limit_ns`.
+    /// Waits for the end; kills the copy when it has used `limit_ns` of
+    /// processor time, got none for that long, or lives [`PATIENCE`] times as
+    /// long.
     pub fn wait(self, limit_ns: u64) -> End {
-        let end = Host::monotonic_ns().saturating_add(limit_ns);
+        let begun = Host::monotonic_ns();
+        let (mut used, mut since) = (0, begun);
         let mut is_killed = false;
         loop {
             let now = Host::monotonic_ns();
-            if now >= end && !is_killed {
+            if let Some(time) = self.processor_ns().filter(|&time| time > used) {
+                (used, since) = (time, now);
+            }
+            let is_late = used >= limit_ns
+                || now - since >= limit_ns
+                || now - begun >= limit_ns.saturating_mul(PATIENCE);
+            if is_late && !is_killed {
                 // SAFETY: kill(2) on our own child, which nobody else reaps.
                 let _ = unsafe {
                     call(libc::SYS_kill, [self.process, libc::SIGKILL as usize, 0, 0, 0, 0])
@@ -80,8 +93,20 @@ impl Copy {
             if let Some(end) = self.reap() {
                 return end;
             }
-            self.sleep(if is_killed { 10_000_000 } else { (end - now).min(1_000_000_000) });
+            self.sleep(if is_killed { 10_000_000 } else { (limit_ns / 4).clamp(1, 1_000_000_000) });
         }
+    }
+
+    /// Processor time that the copy has used; `None` if the kernel does not
+    /// tell (clock_getcpuclockid(3)).
+    fn processor_ns(&self) -> Option<u64> {
+        const SCHEDULER: usize = 2;
+        let clock = !self.process << 3 | SCHEDULER;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let place = &raw mut time as usize;
+        // SAFETY: the kernel writes one timespec to our stack.
+        unsafe { call(libc::SYS_clock_gettime, [clock, place, 0, 0, 0, 0]) }.ok()?;
+        Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
     }
 
     fn reap(&self) -> Option<End> {
@@ -146,22 +171,32 @@ fn settle(parent: u32, limit_ns: u64, is_idle: bool) {
         let none = [0u64; 2];
         let core = libc::RLIMIT_CORE as usize;
         let _ = call(libc::SYS_prlimit64, [0, core, &raw const none as usize, 0, 0, 0]);
-        for signal in
-            [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGALRM]
-        {
+        for signal in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGABRT,
+            libc::SIGALRM,
+            libc::SIGXCPU,
+        ] {
             process::reset_signal(signal);
         }
         let seconds = (limit_ns / 1_000_000_000).max(1);
-        let timer = [0u64, 0, seconds, 0];
+        let time = [seconds, seconds + 5];
+        let processor = libc::RLIMIT_CPU as usize;
+        let _ = call(libc::SYS_prlimit64, [0, processor, &raw const time as usize, 0, 0, 0]);
+        // Where nobody waits any more.
+        let timer = [0u64, 0, seconds.saturating_mul(PATIENCE), 0];
         let _ = call(libc::SYS_setitimer, [0, &raw const timer as usize, 0, 0, 0, 0]);
         if is_idle {
-            // Not SCHED_IDLE: on a busy machine that may take for ever, and
-            // while the copy lives, the program's writes copy pages.
+            // Not SCHED_IDLE, nor far back: on a busy machine that may take for
+            // ever, and while the copy lives, the program's writes copy pages.
             let zero: i32 = 0;
             let batch = libc::SCHED_BATCH as usize;
             let zero = &raw const zero as usize;
             let _ = call(libc::SYS_sched_setscheduler, [0, batch, zero, 0, 0, 0]);
-            let _ = call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, 10, 0, 0, 0]);
+            let _ = call(libc::SYS_setpriority, [libc::PRIO_PROCESS as usize, 0, 5, 0, 0, 0]);
         }
     }
     if let Ok(file) = File::open(b"/proc/self/oom_score_adj\0", libc::O_WRONLY, 0) {

@@ -19,7 +19,7 @@ use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
 use crate::sync::atomics::{
-    AtomicBool, AtomicPtr, AtomicU32,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -53,6 +53,7 @@ const WRITING: u32 = 1;
 const ANSWERED: u32 = 2;
 const OUT: u32 = 3;
 
+/// Most threads that are asked, where there is room for so many.
 const SLOTS: usize = 16 * 1024;
 const ROUNDS: usize = 30;
 /// How long a thread that blocks the signal is waited for.
@@ -64,6 +65,8 @@ const GLANCE_NS: u64 = 500_000;
 static ROUND: AtomicU32 = AtomicU32::new(0);
 static ANSWERS: AtomicU32 = AtomicU32::new(0);
 static SLOT_TABLE: AtomicPtr<Slot> = AtomicPtr::new(core::ptr::null_mut());
+/// Slots of the table; written before it.
+static SLOT_COUNT: AtomicUsize = AtomicUsize::new(0);
 /// A thread of the warden's own that blocks all signals; 0 = none.
 static OWN_THREAD: AtomicU32 = AtomicU32::new(0);
 
@@ -163,12 +166,12 @@ impl Handshake {
     }
 
     fn ask(&mut self, task: u32, quiet: bool) {
-        if self.count == SLOTS {
+        if self.count >= SLOT_COUNT.load(Relaxed) {
             self.unlisted += 1;
             return;
         }
         let index = self.count;
-        // SAFETY: `index` is below SLOTS; nobody else touches a slot of this
+        // SAFETY: `index` is below SLOT_COUNT; nobody else touches a slot of this
         // round before it is asked, just below.
         let slot = unsafe {
             let slot = self.slots.add(index);
@@ -324,9 +327,15 @@ fn slot_table() -> Result<*mut Slot, OsError> {
     if !old.is_null() {
         return Ok(old);
     }
-    let fresh = Host::map(SLOTS * size_of::<Slot>())?.as_ptr().cast::<Slot>();
-    SLOT_TABLE.store(fresh, Release);
-    Ok(fresh)
+    let map = |count| Host::map(count * size_of::<Slot>()).map(|fresh| (count, fresh));
+    let (count, fresh) = map(SLOTS).or_else(|_| {
+        let mut threads = 64;
+        let _ = tasks::for_each(|_| threads += 2);
+        map(threads.min(SLOTS))
+    })?;
+    SLOT_COUNT.store(count, Relaxed);
+    SLOT_TABLE.store(fresh.as_ptr().cast(), Release);
+    Ok(fresh.as_ptr().cast())
 }
 
 /// The handler's address.
@@ -351,7 +360,8 @@ extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const li
         // SAFETY: the kernel passes a whole context.
         return request::on_signal(value, unsafe { &*context });
     }
-    if round & 1 == 0 || ROUND.load(Acquire) != round || index >= SLOTS || slots.is_null() {
+    let is_old = round & 1 == 0 || ROUND.load(Acquire) != round;
+    if is_old || slots.is_null() || index >= SLOT_COUNT.load(Relaxed) {
         return;
     }
     // SAFETY: slots are never unmapped; the exchange below makes this thread

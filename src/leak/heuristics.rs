@@ -139,15 +139,15 @@ fn byte(block: &Block, offset: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::super::mappings::MAPPINGS_BYTES;
+    use super::super::room::Room;
     use super::super::scratch::Scratch;
     use super::*;
     use crate::ledger::Record;
     use crate::units::StackId;
 
     fn judge(family: Family, memory: &[u8], inside: usize) -> bool {
-        let scratch = Scratch::new(MAPPINGS_BYTES).unwrap();
-        let mappings = Mappings::read(&scratch).unwrap();
+        let scratch = Scratch::new(Room::AMPLE.bytes_to_read()).unwrap();
+        let mappings = Mappings::read(&scratch, &Room::AMPLE).unwrap();
         let mut slot = std::vec![0u64; memory.len() / 8 + 5];
         // SAFETY: the vector has room for the bytes.
         unsafe {

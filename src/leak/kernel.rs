@@ -4,17 +4,14 @@
 //!
 //! Read before threads are held: it takes a while with many descriptors.
 
+use super::room::Room;
 use super::scratch::{Scratch, Table};
 use crate::platform::OsError;
 use crate::platform::linux::files::File;
 use crate::platform::linux::syscall::call;
 
-const VALUES: usize = 128 * 1024;
 /// Descriptors above this number are not looked at.
 const DESCRIPTORS: u32 = 1 << 20;
-
-/// Bytes of scratch that [`KernelValues::read`] needs.
-pub const KERNEL_BYTES: usize = VALUES * size_of::<usize>() + 128;
 
 /// Words that the kernel will hand to the program.
 pub struct KernelValues<'s> {
@@ -27,8 +24,8 @@ unsafe impl super::scratch::Zeroed for usize {}
 impl<'s> KernelValues<'s> {
     /// Reads `/proc/self/timers` and the `fdinfo` of each epoll descriptor.
     /// What cannot be read holds nothing.
-    pub fn read(scratch: &'s Scratch) -> KernelValues<'s> {
-        let mut this = KernelValues { values: Table::new(scratch, VALUES) };
+    pub fn read(scratch: &'s Scratch, room: &Room) -> KernelValues<'s> {
+        let mut this = KernelValues { values: Table::new(scratch, room.kernel_values) };
         // "signal: 34/00007ffc01a3be68"
         this.read_lines(b"/proc/self/timers\0", |line| {
             let value = line.strip_prefix(b"signal: ")?;
@@ -42,6 +39,11 @@ impl<'s> KernelValues<'s> {
     /// The words.
     pub fn as_slice(&self) -> &[usize] {
         self.values.as_slice()
+    }
+
+    /// Words that found no room.
+    pub fn dropped(&self) -> usize {
+        self.values.dropped()
     }
 
     fn read_epoll(&mut self, descriptor: u32) {

@@ -19,6 +19,9 @@ use crate::memory::Window;
 use crate::platform::OsError;
 use crate::sync::atomics::{AtomicU64, Ordering::Relaxed};
 
+/// Blocks that the smallest set can hold, if it is made smaller than asked.
+const FEWEST: usize = 2048;
+
 /// A set of lost blocks.
 pub struct KnownBlocks {
     memory: Scratch,
@@ -26,10 +29,17 @@ pub struct KnownBlocks {
 }
 
 impl KnownBlocks {
-    /// An empty set with room for `capacity` blocks.
+    /// An empty set with room for `capacity` blocks; where memory is refused,
+    /// for fewer, but at least [`FEWEST`].
     pub fn new(capacity: usize) -> Result<KnownBlocks, OsError> {
-        let slots = (capacity * 4 / 3 + 64).next_power_of_two();
-        Ok(KnownBlocks { memory: Scratch::shared((slots + 1) * 8)?, slots })
+        let mut slots = (capacity * 4 / 3 + 64).next_power_of_two();
+        loop {
+            match Scratch::shared((slots + 1) * 8) {
+                Ok(memory) => return Ok(KnownBlocks { memory, slots }),
+                Err(error) if slots <= FEWEST * 2 => return Err(error),
+                Err(_) => slots /= 2,
+            }
+        }
     }
 
     fn words(&self) -> &[AtomicU64] {

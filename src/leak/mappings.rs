@@ -2,6 +2,7 @@
 //! touches nothing it cannot read; and which pages of it were ever touched.
 
 use super::modules::Modules;
+use super::room::Room;
 use super::scratch::{Scratch, Table, Zeroed};
 use crate::memory::Window;
 use crate::platform::OsError;
@@ -44,11 +45,6 @@ pub struct Mapping {
 // variant is zero.
 unsafe impl Zeroed for Mapping {}
 
-const MAPPINGS: usize = 80_000;
-
-/// Bytes of scratch that [`Mappings::read`] needs.
-pub const MAPPINGS_BYTES: usize = MAPPINGS * size_of::<Mapping>() + 64;
-
 /// The memory map, sorted by address.
 pub struct Mappings<'s> {
     table: Table<'s, Mapping>,
@@ -56,8 +52,8 @@ pub struct Mappings<'s> {
 
 impl<'s> Mappings<'s> {
     /// Reads the map of the process as it is now.
-    pub fn read(scratch: &'s Scratch) -> Result<Mappings<'s>, OsError> {
-        let mut table = Table::new(scratch, MAPPINGS);
+    pub fn read(scratch: &'s Scratch, room: &Room) -> Result<Mappings<'s>, OsError> {
+        let mut table = Table::new(scratch, room.mappings);
         maps::for_each(|line| {
             let is_main_stack = line.path.starts_with(b"[stack");
             let is_anonymous = line.inode == 0
@@ -93,8 +89,13 @@ impl<'s> Mappings<'s> {
 
     /// What must be mapped where there is no /proc: the modules' segments, the
     /// heap, and around each of `points` what the kernel does not deny.
-    pub fn guess(scratch: &'s Scratch, modules: &Modules<'_>, points: &[usize]) -> Mappings<'s> {
-        let mut table = Table::new(scratch, MAPPINGS);
+    pub fn guess(
+        scratch: &'s Scratch,
+        room: &Room,
+        modules: &Modules<'_>,
+        points: &[usize],
+    ) -> Mappings<'s> {
+        let mut table = Table::new(scratch, room.mappings);
         let mut add = |start: usize, end: usize, usage| {
             if start < end {
                 table.push(Mapping {
@@ -298,8 +299,8 @@ mod tests {
 
     #[test]
     fn knows_readable_memory_and_leaves_out_the_rest() {
-        let scratch = Scratch::new(MAPPINGS_BYTES).unwrap();
-        let mappings = Mappings::read(&scratch).unwrap();
+        let scratch = Scratch::new(Room::AMPLE.bytes_to_read()).unwrap();
+        let mappings = Mappings::read(&scratch, &Room::AMPLE).unwrap();
         let local = 77usize;
         assert_eq!(mappings.word(&raw const local as usize), Some(77));
         assert_eq!(mappings.word(8), None);

@@ -9,6 +9,7 @@
 //!   lost        definite or indirect: who holds whom
 //!   tree        what the lost blocks hold, summed by site
 //!   sites       one record for each kind and call stack
+//!   room        how much of all that there may be
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
 //!   pools       blocks that the program cuts from its own memory and marks
@@ -44,6 +45,7 @@ mod pipeline;
 pub mod pools;
 mod registers;
 mod request;
+mod room;
 mod roots;
 mod scratch;
 mod signal;

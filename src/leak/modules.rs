@@ -3,6 +3,7 @@
 //!
 //! Read before any thread is held, because the loader takes a lock for it.
 
+use super::room::Room;
 use super::scratch::{Scratch, Table, Zeroed};
 use crate::platform::linux::own;
 use crate::units::{OS_PAGE, align_down, align_up};
@@ -32,13 +33,6 @@ pub struct ThreadLocal {
 // SAFETY: integers.
 unsafe impl Zeroed for ThreadLocal {}
 
-const SEGMENTS: usize = 16 * 1024;
-const THREAD_LOCALS: usize = 8 * 1024;
-
-/// Bytes of scratch that [`Modules::read`] needs.
-pub const MODULES_BYTES: usize =
-    SEGMENTS * size_of::<Segment>() + THREAD_LOCALS * size_of::<ThreadLocal>() + 128;
-
 /// What the check knows of the loaded modules.
 pub struct Modules<'s> {
     segments: Table<'s, Segment>,
@@ -48,10 +42,10 @@ pub struct Modules<'s> {
 
 impl<'s> Modules<'s> {
     /// Reads the loader's list.
-    pub fn read(scratch: &'s Scratch) -> Modules<'s> {
+    pub fn read(scratch: &'s Scratch, room: &Room) -> Modules<'s> {
         let mut modules = Modules {
-            segments: Table::new(scratch, SEGMENTS),
-            thread_locals: Table::new(scratch, THREAD_LOCALS),
+            segments: Table::new(scratch, room.segments),
+            thread_locals: Table::new(scratch, room.thread_locals),
             seen: 0,
         };
         // SAFETY: the callback gets `modules` back, which outlives the call.
@@ -72,7 +66,13 @@ impl<'s> Modules<'s> {
 
     /// Segments that found no room.
     pub fn dropped(&self) -> usize {
-        self.segments.dropped() + self.thread_locals.dropped()
+        let (segments, thread_locals) = self.dropped_by_table();
+        segments + thread_locals
+    }
+
+    /// The same: segments, and thread-local storage.
+    pub fn dropped_by_table(&self) -> (usize, usize) {
+        (self.segments.dropped(), self.thread_locals.dropped())
     }
 }
 
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_global_lies_in_a_segment_and_the_programs_tls_has_a_size() {
-        let scratch = Scratch::new(MODULES_BYTES).unwrap();
-        let modules = Modules::read(&scratch);
+        let scratch = Scratch::new(Room::AMPLE.bytes_to_read()).unwrap();
+        let modules = Modules::read(&scratch, &Room::AMPLE);
         let address = &raw const GLOBAL as usize;
         let holds = |segment: &Segment| (segment.start..segment.end).contains(&address);
         assert!(modules.segments().iter().any(holds));

@@ -73,7 +73,8 @@ pub struct LeakOptions<'a> {
     pub deadline_ns: u64,
     /// Longest time for which another check is waited for, in nanoseconds.
     pub busy_patience_ns: u64,
-    /// Longest time that a copy may take, in nanoseconds.
+    /// Most processor time that a copy may use, in nanoseconds; the longest
+    /// time that it may get none, and a thirtieth of what it may live.
     pub copy_limit_ns: u64,
     /// Whether a copy stands back when others want the processor.
     pub is_idle: bool,
@@ -166,8 +167,8 @@ pub enum Obstacle {
     HeapLocked,
     /// No memory, no signal, or no /proc.
     System(OsError),
-    /// The copy was ended by this signal: by 14 (SIGALRM) or 9 (SIGKILL) it
-    /// took too long or the machine ran out of memory; by any other the heap
+    /// The copy was ended by this signal: by 24 (SIGXCPU), 14 (SIGALRM) or 9
+    /// (SIGKILL) it took too long or the machine ran out of memory; by any other the heap
     /// is damaged so that it cannot be read.
     CopyDied(i32),
 }

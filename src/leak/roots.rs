@@ -22,6 +22,7 @@ use super::handshake::{Answer, Handshake};
 use super::mappings::{Mapping, Mappings, Use};
 use super::modules::Modules;
 use super::registers::{RED_ZONE, Registers};
+use super::room::Room;
 use super::scratch::{Scratch, Table, Zeroed};
 use crate::memory::Window;
 use crate::platform::linux::own;
@@ -99,12 +100,6 @@ pub struct Foreign {
 // SAFETY: integers and a bool that zero makes false.
 unsafe impl Zeroed for Foreign {}
 
-const ROOTS: usize = 64 * 1024;
-const FOREIGN: usize = 64 * 1024;
-
-/// Bytes of scratch that [`Roots::collect`] needs.
-pub const ROOTS_BYTES: usize = ROOTS * size_of::<Root>() + FOREIGN * size_of::<Foreign>() + 128;
-
 /// All roots, and the foreign memory, of one check.
 pub struct Roots<'s> {
     /// The memory map.
@@ -131,7 +126,7 @@ impl<'s> Roots<'s> {
     /// that only the held threads' own process could tell, so it works in a
     /// forked copy too.
     pub fn collect(
-        scratch: &'s Scratch,
+        (scratch, room): (&'s Scratch, &Room),
         mappings: &'s Mappings<'s>,
         modules: &Modules<'_>,
         threads: &Handshake,
@@ -139,8 +134,8 @@ impl<'s> Roots<'s> {
     ) -> Roots<'s> {
         let mut roots = Roots {
             mappings,
-            roots: Table::new(scratch, ROOTS),
-            foreign: Table::new(scratch, FOREIGN),
+            roots: Table::new(scratch, room.roots),
+            foreign: Table::new(scratch, room.foreign),
             layout: Layout::learn(mappings, checker.task),
         };
         for segment in modules.segments() {

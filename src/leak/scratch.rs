@@ -35,8 +35,11 @@ impl Scratch {
     /// Maps `bytes` bytes; they count as memory only when touched.
     pub fn new(bytes: usize) -> Result<Scratch, OsError> {
         let bytes = align_up(bytes.max(1), OS_PAGE);
-        let start = Host::map(bytes)?.as_ptr() as usize;
-        Ok(Scratch { start, bytes, used: Cell::new(0) })
+        match Host::map(bytes) {
+            Ok(start) => Ok(Scratch { start: start.as_ptr() as usize, bytes, used: Cell::new(0) }),
+            // Shared memory does not count for `ulimit -d` (setrlimit(2)).
+            Err(_) => Scratch::shared(bytes),
+        }
     }
 
     /// Maps `bytes` bytes that a forked copy of the process writes for us.

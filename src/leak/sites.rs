@@ -179,10 +179,10 @@ fn key(stack: StackId, kind: LeakKind, is_foreign: bool) -> u64 {
     u64::from(stack.0) << 8 | (kind as u64) << 2 | u64::from(is_foreign) << 1 | 1
 }
 
-const SITES: usize = 1 << 16;
-
-/// Bytes of scratch that [`Sites::new`] needs.
-pub const SITES_BYTES: usize = SITES * (size_of::<Site>() + size_of::<u32>()) + 256;
+/// Bytes of scratch that [`Sites::new`] needs for `sites` sites.
+pub const fn bytes_needed(sites: usize) -> usize {
+    sites * (size_of::<Site>() + size_of::<u32>()) + 256
+}
 
 /// All sites of a check.
 pub struct Sites<'s> {
@@ -192,9 +192,9 @@ pub struct Sites<'s> {
 }
 
 impl<'s> Sites<'s> {
-    /// No sites yet.
-    pub fn new(scratch: &'s Scratch) -> Sites<'s> {
-        Sites { table: scratch.take(SITES), order: scratch.take(SITES), header: scratch.take(1) }
+    /// No sites yet, and room for three quarters of `sites`, a power of two.
+    pub fn new(scratch: &'s Scratch, sites: usize) -> Sites<'s> {
+        Sites { table: scratch.take(sites), order: scratch.take(sites), header: scratch.take(1) }
     }
 
     /// Blocks whose site found no room.

@@ -17,13 +17,13 @@ use super::scratch::{Scratch, Zeroed};
 use super::sites::Count;
 use crate::units::StackId;
 
-/// Most nodes of one check; what finds none is counted in its parent.
-const NODES: usize = 8192;
 /// Most levels below a root.
 const LEVELS: usize = 16;
 
-/// Bytes of scratch that [`Trees::new`] needs.
-pub const TREES_BYTES: usize = NODES * (size_of::<Node>() + 2 * 4) + 512;
+/// Bytes of scratch that [`Trees::new`] needs for `nodes` nodes.
+pub const fn bytes_needed(nodes: usize) -> usize {
+    nodes * (size_of::<Node>() + 2 * 4) + 512
+}
 
 /// Blocks of one site under one parent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,11 +56,12 @@ pub struct Trees<'s> {
 const ALL: u32 = 1;
 
 impl<'s> Trees<'s> {
-    /// No tree yet; without room it stays so.
-    pub fn new(scratch: &'s Scratch) -> Trees<'s> {
+    /// No tree yet, and room for `nodes` nodes, a power of two; what finds none
+    /// is counted in its parent. Without room it stays so.
+    pub fn new(scratch: &'s Scratch, nodes: usize) -> Trees<'s> {
         let mut this = Trees {
-            nodes: scratch.take(NODES),
-            index: scratch.take(2 * NODES),
+            nodes: scratch.take(nodes),
+            index: scratch.take(2 * nodes),
             used: scratch.take(1),
         };
         this.push(Node::default());
@@ -197,6 +198,7 @@ mod tests {
     use super::*;
     use std::{vec, vec::Vec};
 
+    const NODES: usize = 8192;
     const PERSON: StackId = StackId(1);
     const NAME: StackId = StackId(2);
     const ADDRESS: StackId = StackId(3);
@@ -212,8 +214,8 @@ mod tests {
 
     #[test]
     fn blocks_are_summed_by_stack_under_their_parents() {
-        let scratch = Scratch::new(TREES_BYTES).unwrap();
-        let mut trees = Trees::new(&scratch);
+        let scratch = Scratch::new(bytes_needed(NODES)).unwrap();
+        let mut trees = Trees::new(&scratch, NODES);
         for _ in 0..3 {
             let person = trees.root(PERSON);
             trees.add(person, NAME, 10);
@@ -227,8 +229,8 @@ mod tests {
 
     #[test]
     fn a_list_is_one_line_and_a_cycle_of_types_ends() {
-        let scratch = Scratch::new(TREES_BYTES).unwrap();
-        let mut trees = Trees::new(&scratch);
+        let scratch = Scratch::new(bytes_needed(NODES)).unwrap();
+        let mut trees = Trees::new(&scratch, NODES);
         let mut at = trees.root(PERSON);
         for _ in 0..1000 {
             at = trees.add(at, NAME, 8);
@@ -242,8 +244,8 @@ mod tests {
 
     #[test]
     fn what_finds_no_node_is_counted_above() {
-        let scratch = Scratch::new(TREES_BYTES).unwrap();
-        let mut trees = Trees::new(&scratch);
+        let scratch = Scratch::new(bytes_needed(NODES)).unwrap();
+        let mut trees = Trees::new(&scratch, NODES);
         let mut at = trees.root(PERSON);
         let mut deepest = 0;
         for number in 0..100 {
@@ -261,7 +263,7 @@ mod tests {
         trees.walk(NAME, |_, node| sum += node.count.bytes);
         assert_eq!(sum, 2 * NODES as u64);
         let nowhere = Scratch::new(64).unwrap();
-        let mut none = Trees::new(&nowhere);
+        let mut none = Trees::new(&nowhere, NODES);
         let root = none.root(PERSON);
         assert_eq!((none.add(root, NAME, 8), drawn(&none, PERSON)), (0, vec![]));
     }
