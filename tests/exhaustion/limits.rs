@@ -17,7 +17,9 @@ fn hog(test: &str, options: &str, before: &str, source: &str) -> Outcome {
     assert_eq!(refused[0]["requested"], 1_000_000);
     assert_eq!(refused[0]["limit_from"], source);
     assert_eq!(refused[0]["stack"][0]["function"], "grow");
-    assert_eq!(outcome.exhaustion("early").len(), 1, "{:#?}", outcome.records);
+    // The hog frees all and fills up again: on a machine so busy that this takes
+    // more than a second, it is warned a second time.
+    assert!((1..=2).contains(&outcome.exhaustion("early").len()), "{:#?}", outcome.records);
     fs::remove_dir_all(folder).unwrap();
     outcome
 }
