@@ -15,7 +15,7 @@ use crate::memory;
 use crate::platform::OsError;
 use crate::report::{
     self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
-    LostBecause,
+    LostBecause, Ordinals,
 };
 use crate::trace::{self, Entry};
 use crate::units::{LeakKind, LeakKinds, StackId, Text, ThreadNumber};
@@ -242,7 +242,9 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
         let mut text = Text::new(&mut buffer);
         let holder = group.held_by.as_ref().inspect(|holder| describe(&mut text, holder));
         let held_by = holder.map(|_| text.as_str());
-        let leak = Leak { tree, tree_left_out, held_by, ..leak_of(group, summary.now_ms) };
+        let ordinals = ordinals_of(group);
+        let leak = leak_of(group, summary.now_ms);
+        let leak = Leak { tree, tree_left_out, held_by, ordinals, ..leak };
         let outcome = REPORTER.leak(&leak);
         if outcome == report::Outcome::Suppressed {
             totals.suppressed.add(group.count.blocks, group.count.bytes);
@@ -305,7 +307,13 @@ fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome 
             idle_permille: None,
             held_by: holder.map(|_| text.as_str()),
         },
+        ordinals: ordinals_of(group),
     })
+}
+
+fn ordinals_of(group: &LeakGroup) -> Ordinals<'_> {
+    let leak::Ordinals { allocations, .. } = group.ordinals;
+    Ordinals { allocations, smallest: group.ordinals.smallest() }
 }
 
 fn counts(kinds: LeakKinds, kind: LeakKind) -> bool {
@@ -382,6 +390,7 @@ fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak<'static> {
             }
         }),
         held_by: None,
+        ordinals: Ordinals::default(),
     }
 }
 

@@ -100,6 +100,7 @@ fn start() {
     });
     heap::set_violation_handler(super::violations::on_violation);
     heap::watch_holders(options.lost_because);
+    heap::watch_ordinals(options.ordinals);
     heap::set_guard_sample(options.guard_sample);
     heap::set_check_every(options.check_every);
     PHASE.store(STARTED, Release);

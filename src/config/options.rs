@@ -80,6 +80,9 @@ pub struct Options {
     /// Take note of what freed blocks held, so that a lost block's record can
     /// say which free lost it.
     pub lost_because: bool,
+    /// Number the allocations of each call site, so that a record can say which
+    /// of them were lost.
+    pub ordinals: bool,
     /// Watch call sites for hidden leaks.
     pub hidden_leaks: bool,
     /// How reports are written.
@@ -176,6 +179,7 @@ impl Options {
         exitcode: 23,
         max_leaks: 0,
         lost_because: true,
+        ordinals: false,
         hidden_leaks: false,
         format: Format::Text,
         log_path: FixedText::EMPTY,

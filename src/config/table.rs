@@ -65,6 +65,7 @@ pub const TABLE: &[Row] = rows! {
     exitcode Number(0, 255), "exit code when something was found and the program itself exits 0; 0 = report only";
     max_leaks Number(0, ANY), "at most this many leak records, largest first; 0 = all";
     lost_because Switch, "note what freed blocks held, to say which free lost a block";
+    ordinals Switch, "number the allocations of each call site, to say which of them were lost; every allocation takes the slow path";
     hidden_leaks Switch, "watch call sites for hidden leaks and report suspects with their evidence";
     format Format, "text, or json with one record a line";
     log_path Path, "file for reports, .PID is appended; %p %e %t %q{VAR} are expanded; empty = stderr";

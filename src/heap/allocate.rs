@@ -5,7 +5,7 @@ use super::settings::{FILL_BYTE, GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
 use super::{check, crime, guard_page, judge, pressure, refill, span};
 use crate::guard::{self, Pattern, SHORT, Tier};
-use crate::ledger::Record;
+use crate::ledger::{self, Record};
 use crate::memory::{NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
 use crate::sync::atomics::Ordering::{Relaxed, Release};
@@ -156,16 +156,33 @@ pub fn general(request: &Request, entry: Entry) -> *mut u8 {
     check::count_operation(&mut entered);
     if entered.modes.load(Relaxed) & mode::WATCH != 0 {
         drop(entered);
-        if pressure::refuses(request.size, stack) {
-            return null_mut();
-        }
-        let Some(again) = pool::enter() else { return null_mut() };
-        entered = again;
+        return watched(request, stack);
     }
     let start = place_as_told(&mut entered, request, stack);
     drop(entered);
     let again = || pool::enter().map_or(0, |mut heap| place_as_told(&mut heap, request, stack));
     pressure::settle(start, request.size, stack, again) as *mut u8
+}
+
+/// Allocates while somebody watches: it may fail on purpose, and its ordinal
+/// may be noted.
+#[cold]
+#[inline(never)]
+fn watched(request: &Request, stack: StackId) -> *mut u8 {
+    if pressure::refuses(request.size, stack) {
+        return null_mut();
+    }
+    let place = || {
+        pool::enter().map_or(0, |mut heap| {
+            heap.finder = stack;
+            place_as_told(&mut heap, request, stack)
+        })
+    };
+    let start = pressure::settle(place(), request.size, stack, place);
+    if start != 0 {
+        ledger::note_ordinal(start, stack);
+    }
+    start as *mut u8
 }
 
 /// [`place`], and the block is marked as ignored where the scope says so.

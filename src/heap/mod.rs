@@ -60,6 +60,8 @@ pub use pool::{ThreadInfo, capture, capture_interrupted, for_each_thread};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
 pub use quarantine::Held;
 pub use resize::{resize, usable_size};
-pub use settings::{FILL_BYTE, Poisoning, Settings, configure, settings, watch_operators};
+pub use settings::{
+    FILL_BYTE, Poisoning, Settings, configure, settings, watch_operators, watch_ordinals,
+};
 pub use span::{Tombstone, tombstone};
 pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

@@ -7,7 +7,7 @@ use super::pool::{self, Entered};
 use super::settings::mode;
 use super::{crime, free, pressure, span};
 use crate::guard::{Pattern, Violation, ViolationKind};
-use crate::ledger::Record;
+use crate::ledger::{self, Record};
 use crate::memory::Window;
 use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
@@ -40,7 +40,12 @@ pub fn resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
     let start = attempt();
     match pressure::settle(start, size, stack, attempt) {
         NO_BLOCK => null_mut(),
-        start => start as *mut u8,
+        start => {
+            if is_watched && start != 0 {
+                ledger::note_ordinal(start, stack);
+            }
+            start as *mut u8
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the options say, in the form that the heap's paths read.
 
+use crate::ledger;
 use crate::outside::Address;
 use crate::sync::atomics::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -57,6 +58,8 @@ pub enum Watcher {
     Failures = 8,
     /// The program's own operators new and delete are told apart.
     Operators = 16,
+    /// Blocks are numbered within their call stack.
+    Ordinals = 32,
 }
 
 static WATCHERS: AtomicU32 = AtomicU32::new(0);
@@ -75,6 +78,13 @@ pub(super) fn watch_for(watcher: Watcher, wanted: bool) {
 /// the abi may change its family.
 pub fn watch_operators() {
     watch_for(Watcher::Operators, true);
+}
+
+/// From now on, or no longer, every allocation takes the general path, which
+/// notes which of its call stack's allocations it is.
+pub fn watch_ordinals(wanted: bool) {
+    ledger::want_ordinals(wanted);
+    watch_for(Watcher::Ordinals, wanted);
 }
 
 static DEPTH: AtomicU32 = AtomicU32::new(32);

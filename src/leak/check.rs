@@ -245,6 +245,7 @@ fn scan(
     ledger.summary.bytes_read = marker.bytes_read;
     marker.tiles.hide_lost_in_lost();
     classify_lost(access, &mut marker.tiles, trees, &mut ledger)?;
+    ledger.sites.count_allocations();
     summary.damaged = marker.tiles.damaged;
     summary.scan_ns = Host::monotonic_ns() - begun;
     Ok(summary)
@@ -303,11 +304,12 @@ impl Ledger<'_, '_> {
         }
     }
 
-    fn add_reachable(&mut self, block: &Block) {
+    fn add_reachable(&mut self, block: &Block, ordinal: u32) {
         self.summary.reachable.add(1, block.size as u64);
         let is_shown = self.options.show_reachable || self.options.hidden;
         if is_shown && is_since(block, self.options.since_sequence) {
-            self.sites.add(LeakKind::Reachable, false, block, &Links::default());
+            let links = Links { ordinal, ..Links::default() };
+            self.sites.add(LeakKind::Reachable, false, block, &links);
             if self.options.hidden
                 && let Some(epoch) = epoch(block.record.stamp())
             {
@@ -323,7 +325,10 @@ fn is_since(block: &Block, sequence: u64) -> bool {
 }
 
 fn classify_reachable(tiles: &Tiles<'_>, ledger: &mut Ledger<'_, '_>) {
-    tiles.for_each(|group| group.mark, |place| ledger.add_reachable(&tiles.block(place)));
+    tiles.for_each(
+        |group| group.mark,
+        |place| ledger.add_reachable(&tiles.block(place), tiles.ordinal(place)),
+    );
 }
 
 fn classify_possible(tiles: &Tiles<'_>, ledger: &mut Ledger<'_, '_>) {
@@ -332,7 +337,8 @@ fn classify_possible(tiles: &Tiles<'_>, ledger: &mut Ledger<'_, '_>) {
             |group| group.mark & if is_foreign { !group.extra } else { group.extra },
             |place| {
                 let block = tiles.block(place);
-                ledger.add(LeakKind::Possible, is_foreign, &block, &Links::default());
+                let links = Links { ordinal: tiles.ordinal(place), ..Links::default() };
+                ledger.add(LeakKind::Possible, is_foreign, &block, &links);
             },
         );
     }
@@ -359,7 +365,8 @@ fn classify_lost(
             |group| group.live & !group.mark,
             |place| {
                 let block = tiles.block(place);
-                ledger.add(LeakKind::Definite, false, &block, &Links::default());
+                let links = Links { ordinal: tiles.ordinal(place), ..Links::default() };
+                ledger.add(LeakKind::Definite, false, &block, &links);
             },
         );
     }
@@ -370,7 +377,8 @@ fn classify_lost(
             parent => (LeakKind::Indirect, lost.block(tiles, parent)),
         };
         let holds = Count { blocks: u64::from(entry.held_blocks), bytes: entry.held_bytes };
-        let links = Links { holds, parent, cause: lost.cause(entry) };
+        let ordinal = tiles.ordinal(entry.place);
+        let links = Links { holds, parent, cause: lost.cause(entry), ordinal };
         ledger.add(kind, false, &block, &links);
     }
     Ok(())

@@ -140,6 +140,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ordinals::Ordinals;
     use super::super::sites::{BlockSummary, Count};
     use super::*;
     use crate::units::{Family, LeakKind, StackId};
@@ -177,6 +178,7 @@ mod tests {
             lost_because: None,
             held_by: None,
             hidden: None,
+            ordinals: Ordinals::default(),
         };
         history.judge(SPAN, &group)
     }

@@ -4,11 +4,12 @@
 //! blocks are in the totals all the same.
 
 use super::hidden::{HiddenEvidence, History, Span};
+use super::ordinals::Ordinals;
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
 use super::tiles::Block;
 use super::tree::{Node, Trees};
-use crate::ledger::{Holder, epoch};
+use crate::ledger::{Holder, allocations_of, epoch, has_ordinals};
 use crate::units::{Family, LeakKind, StackId, ThreadNumber};
 
 /// Blocks and bytes.
@@ -99,6 +100,8 @@ pub struct Links {
     pub parent: Option<Block>,
     /// What held it and was freed.
     pub cause: Option<Holder>,
+    /// Which of its stack's allocations it was; 0 = not known.
+    pub ordinal: u32,
 }
 
 /// Blocks of one kind from one call stack.
@@ -128,6 +131,8 @@ pub struct LeakGroup {
     /// For reachable blocks, if asked for: the evidence that nobody needs
     /// them any more.
     pub hidden: Option<HiddenEvidence>,
+    /// Which of their stack's allocations they were, if asked for.
+    pub ordinals: Ordinals,
 }
 
 impl LeakGroup {
@@ -146,6 +151,7 @@ impl LeakGroup {
             let because = known.unwrap_or(LostBecause { holder, thread, blocks });
             self.lost_because = Some(LostBecause { blocks, ..because });
         }
+        self.ordinals.add(links.ordinal);
         self.count.add(1, block.size as u64);
         self.holds.add(links.holds.blocks, links.holds.bytes);
     }
@@ -227,6 +233,7 @@ impl<'s> Sites<'s> {
                 lost_because: None,
                 held_by: None,
                 hidden: None,
+                ordinals: Ordinals::default(),
             };
             self.order[self.header[0].used] = at as u32;
             self.header[0].used += 1;
@@ -277,6 +284,13 @@ impl<'s> Sites<'s> {
             if site.group.kind == LeakKind::Reachable {
                 site.group.hidden = site.history.judge(span, &site.group);
             }
+        }
+    }
+
+    /// Looks up how many allocations each site's stack has made.
+    pub fn count_allocations(&mut self) {
+        if has_ordinals() {
+            self.for_each_mut(|group| group.ordinals.allocations = allocations_of(group.stack));
         }
     }
 

@@ -15,7 +15,7 @@
 
 use super::pools::{self, PoolBlocks};
 use super::scratch::{Scratch, Zeroed};
-use crate::ledger::{Record, State};
+use crate::ledger::{self, Record, State};
 use crate::memory::{GRANULE, Granule, Kind, Window};
 use crate::sync::atomics::Ordering::Relaxed;
 use crate::units::StackId;
@@ -273,6 +273,11 @@ impl<'s> Tiles<'s> {
             return Block { address, size, record };
         }
         Block { address, size, record }
+    }
+
+    /// Which of its stack's allocations a place's block was; 0 = not known.
+    pub fn ordinal(&self, place: Place) -> u32 {
+        if ledger::has_ordinals() { ledger::ordinal(self.address(place)) } else { 0 }
     }
 
     /// Whether the place holds a block of the program's that the check sees.

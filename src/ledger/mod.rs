@@ -10,6 +10,7 @@
 //! (malloc's caller, free's caller, the slab's owner) writes it.
 
 mod epochs;
+mod ordinals;
 mod orphan;
 mod record;
 
@@ -17,6 +18,7 @@ pub use epochs::{
     Epoch, OUTSIDE, after_fork, before_fork, before_fork_within, epoch, epoch_bytes, new_epoch,
     sweep_needed, sweep_with,
 };
+pub use ordinals::{allocations_of, has_ordinals, note_ordinal, ordinal, want_ordinals};
 pub use orphan::{Holder, Orphan};
 pub use record::{Record, State};
 

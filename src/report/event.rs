@@ -81,6 +81,16 @@ pub struct Held {
     pub holds: Count,
 }
 
+/// Which allocations of their call site a record's blocks were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ordinals<'a> {
+    /// All allocations that the site made so far; 0 = not counted, and nothing
+    /// is said.
+    pub allocations: u64,
+    /// The smallest ordinals among the blocks, from 1, ascending.
+    pub smallest: &'a [u32],
+}
+
 /// Blocks of one call site that nobody released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leak<'a> {
@@ -110,6 +120,8 @@ pub struct Leak<'a> {
     pub lost_because: Option<LostBecause>,
     /// For reachable blocks: who holds the first.
     pub held_by: Option<&'a str>,
+    /// Which of the site's allocations they were.
+    pub ordinals: Ordinals<'a>,
 }
 
 /// The evidence that reachable memory is not needed any more.
@@ -138,6 +150,8 @@ pub struct HiddenLeak<'a> {
     pub stack: StackId,
     /// Why it is suspected.
     pub evidence: Evidence<'a>,
+    /// Which of the site's allocations they were.
+    pub ordinals: Ordinals<'a>,
 }
 
 /// The block that an error is about.

@@ -67,6 +67,7 @@ fn write_leak(object: &mut Object<'_, '_, '_>, leak: &Leak<'_>) {
         first.number("age_ms", leak.first.age_ms);
         first.number("sequence", leak.first.sequence);
     });
+    write_ordinals(object, leak.ordinals);
     if let Some(parent) = leak.parent {
         object.nested("parent", |object| object.block_ref(parent));
     }
@@ -100,10 +101,20 @@ fn write_leak(object: &mut Object<'_, '_, '_>, leak: &Leak<'_>) {
     }
 }
 
+fn write_ordinals(object: &mut Object<'_, '_, '_>, ordinals: Ordinals<'_>) {
+    if ordinals.allocations > 0 {
+        object.nested("site", |object| {
+            object.number("allocations", ordinals.allocations);
+            object.numbers("ordinals", ordinals.smallest);
+        });
+    }
+}
+
 fn write_hidden_leak(object: &mut Object<'_, '_, '_>, leak: &HiddenLeak<'_>) {
     object.number("blocks", leak.blocks);
     object.number("bytes", leak.bytes);
     object.stack(leak.stack);
+    write_ordinals(object, leak.ordinals);
     let evidence = leak.evidence;
     object.nested("evidence", |object| {
         object.display_bare("growth_bytes_per_s", evidence.growth_bytes_per_s);

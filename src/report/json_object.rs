@@ -85,6 +85,16 @@ impl<'o, 'a, 'b> Object<'o, 'a, 'b> {
         self.pen.out.push_bytes(b"]");
     }
 
+    pub fn numbers(&mut self, name: &str, numbers: &[u32]) {
+        self.key(name);
+        self.pen.out.push_bytes(b"[");
+        for (index, number) in numbers.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let _ = write!(self.pen.out, "{comma}{number}");
+        }
+        self.pen.out.push_bytes(b"]");
+    }
+
     pub fn count(&mut self, name: &str, count: Count) {
         self.nested(name, |object| {
             object.number("blocks", count.blocks);

@@ -69,7 +69,7 @@ mod words;
 pub use crate::units::ErrorKind;
 pub use event::{
     BlockInfo, BlockRef, ErrorReport, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
-    LostBecause, Neighbour, Record, Side, ThreadRef, Warning, WarningKind,
+    LostBecause, Neighbour, Ordinals, Record, Side, ThreadRef, Warning, WarningKind,
 };
 pub use render::{Context, FRAMES_MAX, Form, ThreadName, render};
 #[cfg(feature = "hosted")]

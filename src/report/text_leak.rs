@@ -14,7 +14,7 @@ use super::event::*;
 use super::render::Pen;
 use super::text_stack::{WHOLE, line, write_by, write_route, write_stack};
 use super::totals::Count;
-use super::words::{Age, Amount, Printable, Share};
+use super::words::{Age, Amount, Grouped, Printable, Share};
 use crate::units::LeakKind;
 use core::fmt::Write;
 
@@ -44,6 +44,7 @@ pub fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak<'_>) {
         let _ = write!(pen.out, " as allocation {}", first.sequence);
     }
     line!(pen, ".");
+    write_ordinals(pen, leak.blocks, leak.ordinals);
     match leak.kind {
         LeakKind::Possible => {
             line!(pen, "  Only pointers into its middle are left, none to its start.");
@@ -71,6 +72,22 @@ pub fn write_leak(pen: &mut Pen<'_, '_>, leak: &Leak<'_>) {
         write_cause(pen, leak, because);
     }
     line!(pen, "");
+}
+
+/// Which of the site's allocations the blocks were.
+fn write_ordinals(pen: &mut Pen<'_, '_>, blocks: u64, ordinals: Ordinals<'_>) {
+    let Ordinals { allocations, smallest } = ordinals;
+    if allocations == 0 {
+        return;
+    }
+    let were = if blocks == 1 { "was" } else { "were" };
+    let (lost, made) = (Grouped(blocks), Grouped(allocations));
+    let _ = write!(pen.out, "  {lost} of {made} blocks from here {were} never freed");
+    for (index, ordinal) in smallest.iter().enumerate() {
+        let before = if index == 0 { ':' } else { ',' };
+        let _ = write!(pen.out, "{before} #{}", Grouped(u64::from(*ordinal)));
+    }
+    line!(pen, "{}", if (smallest.len() as u64) < blocks { ", …" } else { "." });
 }
 
 /// What the blocks hold, as a tree.
@@ -150,6 +167,7 @@ pub fn write_hidden_leak(pen: &mut Pen<'_, '_>, leak: &HiddenLeak<'_>) {
         let _ = write!(pen.out, ", {} of its bytes were not touched lately", Share(idle));
     }
     line!(pen, ".");
+    write_ordinals(pen, leak.blocks, leak.ordinals);
     if let Some(holder) = evidence.held_by {
         line!(pen, "  Held by {}.", Printable(holder.as_bytes()));
     }

@@ -63,3 +63,15 @@ impl fmt::Display for Share {
         write!(out, "{}.{} %", self.0 / 10, self.0 % 10)
     }
 }
+
+/// A number with its thousands apart: `4,000`.
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            number @ 0..1000 => write!(out, "{number}"),
+            number => write!(out, "{},{:03}", Grouped(number / 1000), number % 1000),
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod diff;
 mod generate;
 mod ledger;
 mod metrics;
+mod ordinals;
 mod reader;
 mod record;
 mod report;

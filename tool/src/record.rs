@@ -4,6 +4,7 @@
 //! most may be missing, so that reports of other versions and of devices can
 //! be read. Writing gives what the schema asks for.
 
+use crate::ordinals::Ordinals;
 use serde::{Deserialize, Serialize};
 
 /// One line of a report.
@@ -206,6 +207,8 @@ pub struct Leak {
     pub thread: Thread,
     pub first: FirstBlock,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Ordinals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<BlockRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<Count>,
@@ -235,6 +238,8 @@ pub struct HiddenLeak {
     pub blocks: u64,
     pub bytes: u64,
     pub stack: Stack,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Ordinals>,
     pub evidence: Evidence,
 }
 

@@ -106,7 +106,7 @@ pub struct Sites {
 
 impl Sites {
     /// Adds one record; summaries and notices are no findings.
-    pub fn add(&mut self, line: Line) {
+    pub fn add(&mut self, mut line: Line) {
         let (group, kind, stack, count) = match &line.record {
             Record::Leak(leak) => {
                 let count = Count { blocks: leak.blocks, bytes: leak.bytes };
@@ -147,6 +147,10 @@ impl Sites {
                 let site = &mut self.list[*place.get()];
                 site.count.add(count);
                 site.findings += 1;
+                let ordinals = line.record.ordinals();
+                if let (Some(sum), Some(other)) = (site.sample.record.ordinals(), ordinals) {
+                    sum.add(other);
+                }
             }
             Entry::Vacant(place) => {
                 place.insert(self.list.len());
@@ -259,6 +263,7 @@ pub fn frame_identity(frame: &Frame) -> (Option<&str>, Option<&str>, Option<u32>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ordinals::Ordinals;
 
     fn leak(address: &str, line: u32, kind: &str) -> Line {
         let text = format!(
@@ -267,6 +272,26 @@ mod tests {
                      {{"module":"/lib/x.so","offset":"0x10","address":"{address}"}}]}}"#
         );
         serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn ordinals_of_one_run_stay_and_of_more_only_their_sum() {
+        let with = |allocations| {
+            let mut line = leak("0x1", 5, "definite");
+            if let Record::Leak(leak) = &mut line.record {
+                leak.site = Some(Ordinals { allocations, ordinals: vec![17, 402] });
+            }
+            line
+        };
+        let mut sites = Sites::default();
+        sites.add(with(4000));
+        let site = |sites: &mut Sites| sites.list[0].sample.record.ordinals().cloned().unwrap();
+        assert_eq!(site(&mut sites), Ordinals { allocations: 4000, ordinals: vec![17, 402] });
+        sites.add(with(50));
+        assert_eq!(site(&mut sites), Ordinals { allocations: 4050, ordinals: vec![] });
+        // A run without them leaves the others' alone.
+        sites.add(leak("0x1", 5, "definite"));
+        assert_eq!(site(&mut sites).allocations, 4050);
     }
 
     #[test]

@@ -24,6 +24,8 @@ const TREE: [Held; 2] = [
     },
 ];
 
+const ORDINALS: Ordinals<'static> = Ordinals { allocations: 4000, smallest: &[17, 1402] };
+
 pub fn leak() -> Leak<'static> {
     Leak {
         kind: LeakKind::Definite,
@@ -39,6 +41,7 @@ pub fn leak() -> Leak<'static> {
         tree_left_out: 0,
         lost_because: None,
         held_by: None,
+        ordinals: Ordinals::default(),
     }
 }
 
@@ -80,11 +83,13 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
                 blocks: 2,
             }),
             held_by: Some("the global variable 'cache' of /bin/true"),
+            ordinals: ORDINALS,
             ..leak()
         }));
     }
     let evidence = Evidence { growth_bytes_per_s: -5, oldest_ms: 9, ..Evidence::default() };
-    let hidden = HiddenLeak { blocks: 7, bytes: 1 << 40, stack: StackId(3), evidence };
+    let ordinals = Ordinals::default();
+    let hidden = HiddenLeak { blocks: 7, bytes: 1 << 40, stack: StackId(3), evidence, ordinals };
     visit(Record::HiddenLeak(&hidden));
     let evidence = Evidence {
         growth_bytes_per_s: 1 << 20,
@@ -93,7 +98,7 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
         held_by: Some("global \"cache\"\n"),
         ..evidence
     };
-    visit(Record::HiddenLeak(&HiddenLeak { evidence, ..hidden }));
+    visit(Record::HiddenLeak(&HiddenLeak { evidence, ordinals: ORDINALS, ..hidden }));
     let after = Neighbour { side: Side::After, block: HOLDER, is_freed: true, is_damaged: true };
     let before = Neighbour { side: Side::Before, is_freed: false, is_damaged: false, ..after };
     for kind in ErrorKind::ALL {

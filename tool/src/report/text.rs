@@ -100,6 +100,7 @@ fn describe_leak<'a>(site: &Site, leak: &'a Leak) -> Description<'a> {
         let (size, old) = (amount(leak.first.size), age(leak.first.age_ms));
         help.push(format!("the first: {size}, {which}{old} old"));
     }
+    help.extend(leak.site.as_ref().map(|ordinals| ordinals.told(site.count.blocks)));
     if let Some(held) = leak.holds {
         help.push(format!("lost with it: {} in {}", amount(held.bytes), blocks(held.blocks)));
     }
@@ -144,6 +145,7 @@ fn describe_hidden<'a>(site: &Site, leak: &'a HiddenLeak) -> Description<'a> {
     if let Some(idle) = evidence.idle_share {
         help.push(format!("{:.0} % of its bytes were not touched lately", idle * 100.0));
     }
+    help.extend(leak.site.as_ref().map(|ordinals| ordinals.told(site.count.blocks)));
     if let Some(holder) = &evidence.held_by {
         help.push(format!("held by {holder}"));
     }

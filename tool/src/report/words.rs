@@ -32,3 +32,11 @@ pub fn age(ms: u64) -> String {
         _ => format!("{:.1} h", ms as f64 / 3.6e6),
     }
 }
+
+/// A number with its thousands apart: `4,000`.
+pub fn grouped(number: u64) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1000), number % 1000),
+    }
+}
