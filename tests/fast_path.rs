@@ -5,6 +5,10 @@
 //! `HEAPWARDEN_WRITE_GOLDEN=1` writes the table anew: look at the difference
 //! before you commit it.
 
+#[path = "common/built.rs"]
+mod built;
+
+use built::built;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,8 +49,7 @@ fn root() -> PathBuf {
 }
 
 fn library() -> PathBuf {
-    let folder = std::env::var_os("HEAPWARDEN_LIB_DIR").map(PathBuf::from);
-    folder.unwrap_or_else(|| root().join("target/release")).join("libheapwarden.so")
+    built("libheapwarden.so")
 }
 
 fn build() -> PathBuf {
@@ -83,7 +86,6 @@ fn hot_paths_take_no_more_instructions_than_the_golden_table_says() {
         println!("SKIPPED: no valgrind");
         return;
     }
-    assert!(library().exists(), "{} is missing: run `make`", library().display());
     let program = build();
     let path = root().join("tests/fast_path.golden");
     let golden = std::fs::read_to_string(&path).unwrap_or_default();

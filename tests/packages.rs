@@ -3,6 +3,10 @@
 //!
 //! Needs `make` first (`HEAPWARDEN_LIB_DIR`).
 
+#[path = "common/built.rs"]
+mod built;
+
+use built::built;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,11 +15,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn built() -> PathBuf {
-    let path = std::env::var_os("HEAPWARDEN_LIB_DIR")
-        .map_or_else(|| root().join("target/release"), PathBuf::from);
-    assert!(path.join("heapwarden").is_file(), "{} is missing: run make first", path.display());
-    path
+/// The folder of everything that `make` built.
+fn build_folder() -> PathBuf {
+    built("heapwarden").parent().unwrap().to_owned()
 }
 
 /// A directory that is gone when this is dropped.
@@ -87,7 +89,7 @@ fn the_debian_package_installs_finds_a_leak_and_goes_without_a_trace() {
     let package = succeed(
         Command::new("sh")
             .arg(root().join("scripts/deb.sh"))
-            .arg(built())
+            .arg(build_folder())
             .args([&version(), &output]),
     );
     // A system with nothing but dpkg's own books.
@@ -126,7 +128,7 @@ fn what_is_installed_serves_the_command_pkg_config_and_cmake() {
     let scratch = Scratch::new("installed");
     let prefix = scratch.path("prefix");
     let library = format!("{prefix}/lib");
-    succeed(Command::new("sh").arg(root().join("scripts/install.sh")).arg(built()).args([
+    succeed(Command::new("sh").arg(root().join("scripts/install.sh")).arg(build_folder()).args([
         "",
         &prefix,
         &library,

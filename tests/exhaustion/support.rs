@@ -1,21 +1,11 @@
 //! Building C programs, running them preloaded under limits, reading records.
 
+pub use crate::built::built;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The folder of the built libraries and the tool.
-pub fn built(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    let folder = std::env::var_os("HEAPWARDEN_LIB_DIR")
-        .map_or_else(|| target.join("release"), PathBuf::from);
-    let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: run make first", path.display());
-    path
-}
 
 /// A fresh folder of this test.
 pub fn folder(test: &str) -> PathBuf {

@@ -5,22 +5,20 @@
 //! Needs `make` first (`HEAPWARDEN_LIB_DIR`: where `libheapwarden.so` and the
 //! command lie).
 
+#[path = "../common/built.rs"]
+mod built;
+
+use built::built;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-fn built(name: &str) -> PathBuf {
-    let directory = std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release"),
-        PathBuf::from,
-    );
-    let path = directory.join(name);
-    assert!(path.is_file(), "{} is missing: run make first", path.display());
-    path
-}
-
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn has_ctest() -> bool {
+    Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success())
 }
 
 /// A directory that is gone when this is dropped.
@@ -48,6 +46,23 @@ impl Scratch {
             .unwrap();
         assert!(status.success());
         program
+    }
+
+    /// Runs a program here, told where the library is.
+    fn step(&self, program: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.0);
+        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
+    }
+
+    /// Sets up and builds an example's CMake project here.
+    fn build_with_cmake(&self, name: &str) {
+        let source = example(name).display().to_string();
+        let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
+        for arguments in [[source.as_str(), tool.as_str()], ["--build", "."]] {
+            let done = self.step("cmake", &arguments);
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
     }
 }
 
@@ -131,21 +146,13 @@ int main(int argc, char **argv) {
 
 #[test]
 fn ctest_fails_the_leaking_program_and_shows_the_report() {
-    if !Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success()) {
+    if !has_ctest() {
         eprintln!("SKIPPED: CTest is not installed (apt-get install cmake)");
         return;
     }
     let scratch = Scratch::new("ctest");
-    let step = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&scratch.0);
-        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
-    };
-    let source = example("ci");
-    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
-    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
-    assert!(step("cmake", &["--build", "."]).status.success());
-    let tested = step("ctest", &["--output-on-failure"]);
+    scratch.build_with_cmake("ci");
+    let tested = scratch.step("ctest", &["--output-on-failure"]);
     let text = String::from_utf8_lossy(&tested.stdout).into_owned();
     assert!(!tested.status.success());
     assert!(text.contains("1 tests failed out of 2"), "{text}");
@@ -159,23 +166,14 @@ fn each_catch2_test_runs_under_the_warden_and_only_the_leaking_one_fails() {
     if !["catch2/catch.hpp", "catch2/catch_all.hpp"]
         .iter()
         .any(|header| is_there(&format!("/usr/include/{header}")))
-        || !is_there("/usr/bin/cmake")
+        || !has_ctest()
     {
         eprintln!("SKIPPED: Catch2 or CMake is not installed (apt-get install catch2 cmake)");
         return;
     }
     let scratch = Scratch::new("catch2");
-    let step = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&scratch.0);
-        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
-    };
-    let source = example("catch2");
-    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
-    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
-    let compiled = step("cmake", &["--build", "."]);
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let tested = step("ctest", &["--output-on-failure"]);
+    scratch.build_with_cmake("catch2");
+    let tested = scratch.step("ctest", &["--output-on-failure"]);
     let text = String::from_utf8_lossy(&tested.stdout).into_owned();
     assert!(text.contains("1 tests failed out of 2"), "{text}");
     assert!(text.contains("Direct leak of 4 byte(s) in 1 object(s) allocated from:"), "{text}");
@@ -184,21 +182,13 @@ fn each_catch2_test_runs_under_the_warden_and_only_the_leaking_one_fails() {
 
 #[test]
 fn ctests_memcheck_step_counts_the_leaks_of_each_test() {
-    if !Command::new("ctest").arg("--version").output().is_ok_and(|out| out.status.success()) {
+    if !has_ctest() {
         eprintln!("SKIPPED: CTest is not installed (apt-get install cmake)");
         return;
     }
     let scratch = Scratch::new("memcheck");
-    let step = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&scratch.0);
-        command.env("HEAPWARDEN_LIB", built("libheapwarden.so")).output().unwrap()
-    };
-    let source = example("ci");
-    let tool = format!("-DHEAPWARDEN={}", built("heapwarden").display());
-    assert!(step("cmake", &[&source.to_string_lossy(), &tool]).status.success());
-    assert!(step("cmake", &["--build", "."]).status.success());
-    let checked = step("ctest", &["-T", "memcheck"]);
+    scratch.build_with_cmake("ci");
+    let checked = scratch.step("ctest", &["-T", "memcheck"]);
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(text.contains("Direct leak - 1"), "one defect, by its kind: {text}");
     let found = files_below(&scratch.0.join("Testing"), "DynamicAnalysis.xml");

@@ -1,5 +1,6 @@
 //! The program under check (server.c), and the command that checks it.
 
+pub use crate::built::built;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,17 +15,6 @@ pub enum Link {
     FullStatic,
     /// Not at all.
     None,
-}
-
-/// A file that `make` built.
-pub fn built(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    let folder = std::env::var_os("HEAPWARDEN_LIB_DIR")
-        .map_or_else(|| target.join("release"), PathBuf::from);
-    let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: run make first", path.display());
-    path
 }
 
 /// A folder of this test run's own.

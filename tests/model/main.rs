@@ -3,6 +3,8 @@
 //!
 //! `HEAPWARDEN_PROOF_SCALE=10` tries ten times as many.
 
+#[path = "../common/built.rs"]
+mod built;
 mod hosted;
 mod outside;
 

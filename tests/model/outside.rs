@@ -2,6 +2,7 @@
 //! the part of the contract that is everybody's.
 
 use super::prove;
+use crate::built::built;
 use heapwarden::harness::{Damage, Found, Function, Operation, Outside, Program, Release, Rules};
 use heapwarden::harness::{Step, c_program, told};
 use heapwarden::units::Family;
@@ -14,10 +15,7 @@ fn target() -> PathBuf {
 
 /// The library under test, as `make` leaves it.
 fn library() -> PathBuf {
-    let folder = std::env::var_os("HEAPWARDEN_LIB_DIR").map(PathBuf::from);
-    let library = folder.unwrap_or_else(|| target().join("release")).join("libheapwarden.so");
-    assert!(library.is_file(), "{} is missing: run make first", library.display());
-    library.canonicalize().expect("it is there")
+    built("libheapwarden.so")
 }
 
 fn outside(name: &str, library: Option<&Path>) -> Outside {

@@ -8,6 +8,7 @@
 //! `HEAPWARDEN_LIB` names another library to preload (to try the tests themselves
 //! with jemalloc, say), `HEAPWARDEN_LIB_DIR` the folder of `libheapwarden.so`.
 
+use crate::built::built;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -39,19 +40,7 @@ pub fn library() -> PathBuf {
     if let Some(path) = std::env::var_os("HEAPWARDEN_LIB") {
         return PathBuf::from(path);
     }
-    let folder = std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(
-        || {
-            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-                PathBuf::from,
-            );
-            target.join("release")
-        },
-        PathBuf::from,
-    );
-    let library = folder.join("libheapwarden.so");
-    assert!(library.is_file(), "{} is not there: run make first", library.display());
-    library
+    built("libheapwarden.so")
 }
 
 impl Scenario {

@@ -3,6 +3,8 @@
 //!
 //! Run with the library built: `make && cargo test --test programs`.
 
+#[path = "../common/built.rs"]
+mod built;
 mod checked;
 mod harness;
 mod servers;

@@ -4,6 +4,8 @@
 //!
 //! Needs `make` first (`HEAPWARDEN_LIB_DIR`: where `libheapwarden.so` lies).
 
+#[path = "../common/built.rs"]
+mod built;
 mod program;
 
 use program::Program;

@@ -1,8 +1,9 @@
 //! A C program, compiled here and run under the built library.
 
+use crate::built::built;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -30,13 +31,7 @@ impl Outcome {
 }
 
 fn library() -> PathBuf {
-    let directory = std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release"),
-        PathBuf::from,
-    );
-    let path = directory.join("libheapwarden.so");
-    assert!(path.is_file(), "{} is missing: run make first", path.display());
-    path
+    built("libheapwarden.so")
 }
 
 impl Program {

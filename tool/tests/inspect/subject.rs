@@ -1,5 +1,6 @@
 //! Programs under the built library, and what is asked about them.
 
+use crate::built::built;
 use crate::common::heapwarden;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,13 +12,7 @@ use tempfile::TempDir;
 
 /// The library that `make` built.
 pub fn library() -> PathBuf {
-    let directory = std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release"),
-        PathBuf::from,
-    );
-    let path = directory.join("libheapwarden.so");
-    assert!(path.is_file(), "{} is missing: run make first", path.display());
-    path.canonicalize().unwrap()
+    built("libheapwarden.so")
 }
 
 /// A compiled program in a directory of its own.
