@@ -5,6 +5,9 @@
 // case: r15      | 2 | silent
 // case: r11      | 3 | silent
 // case: red-zone | 4 | silent
+// case: xmm7     | 5 | silent
+// case: r8       | 6 | silent
+// case: rax      | 7 | silent
 #include "scenario.h"
 #include <pthread.h>
 
@@ -17,6 +20,9 @@ static NOINLINE void spin(uintptr_t hidden) {
     case 1: __asm__ volatile("not %0\n mov %0, %%r12\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "r12", "memory"); break;
     case 2: __asm__ volatile("not %0\n mov %0, %%r15\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "r15", "memory"); break;
     case 3: __asm__ volatile("not %0\n mov %0, %%r11\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "r11", "memory"); break;
+    case 5: __asm__ volatile("not %0\n movq %0, %%xmm7\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "xmm7", "memory"); break;
+    case 6: __asm__ volatile("not %0\n mov %0, %%r8\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "r8", "memory"); break;
+    case 7: __asm__ volatile("not %0\n mov %0, %%rax\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "rax", "memory"); break;
     case 4: __asm__ volatile("not %0\n mov %0, -104(%%rsp)\n xor %0, %0\n 1: pause\n jmp 1b" : "+r"(hidden) : : "memory"); break;
     }
 }

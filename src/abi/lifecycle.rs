@@ -278,6 +278,7 @@ unsafe extern "C" fn after_fork_in_child() {
         leak::pools::after_fork();
         _IO_list_resetlock();
     }
+    leak::after_fork_in_child();
     FORK_SEQUENCE.store(heap::mark(), Relaxed);
     super::warnings::after_fork_in_child();
     super::watch::after_fork_in_child();

@@ -47,6 +47,16 @@ pub fn check(
     }
 }
 
+/// In a forked child: a check that another thread was doing is not this
+/// process's.
+pub fn after_fork_in_child() {
+    if ONE_AT_A_TIME.try_lock().is_none() {
+        // SAFETY: the only thread of a forked child, and the thread that held
+        // the lock is not in it.
+        unsafe { ONE_AT_A_TIME.release() };
+    }
+}
+
 /// The right to check, which another check may keep for `patience_ns`.
 fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
     let end = Host::monotonic_ns().saturating_add(patience_ns);

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `new T[n]` with destructors | behind the cookie | the cookie `n` divides the rest |
 //! | base class subobject | to the second vtable pointer | vtable pointers there and at the start |
+//! | C++ exception | to its inner header, or to what was thrown | the class that unwinders know it by |
 //! | Python object | behind the collector's two words | its type's type is its own |
 //! | pool that holds its owner | anywhere | a pointer to its own start |
 //! | node of glibc's tsearch tree | one byte in: a red node | a key and two children |
@@ -27,7 +28,21 @@ pub fn counts_as_start(block: &Block, inside: usize, mappings: &Mappings<'_>) ->
         || is_second_base(block, inside, mappings)
         || is_behind_header(block, inside)
         || is_tree_node(block, inside)
+        || is_exception(block, inside)
         || is_python_object(block, inside, mappings)
+}
+
+/// The C++ runtime holds an exception in flight, caught or stored by pointers
+/// behind the start of its block (Itanium C++ ABI: Exception Handling, 2.2).
+fn is_exception(block: &Block, inside: usize) -> bool {
+    /// Bytes before what was thrown, the unwinder's header being the last 32.
+    const BEFORE: usize = 128;
+    const CLASSES: [&[u8; 7]; 2] = [b"GNUCC++", b"CLNGC++"];
+    let class = || word(block, BEFORE - 32).to_be_bytes();
+    inside <= BEFORE
+        && inside.is_multiple_of(16)
+        && block.size >= BEFORE
+        && CLASSES.iter().any(|known| class().starts_with(*known))
 }
 
 /// CPython's collector keeps two words before each object; an object that it
@@ -205,6 +220,15 @@ mod tests {
         assert!(!judge(Family::Malloc, &object, 24));
         let other = bytes([0, 0, 1, &raw const object as usize, 7, 7]);
         assert!(!judge(Family::Malloc, &other, 16));
+    }
+
+    #[test]
+    fn an_exception_is_held_behind_its_header_and_other_blocks_are_not() {
+        let mut memory = std::vec![0u8; 128 + 24];
+        assert!(!judge(Family::Malloc, &memory, 128));
+        memory[96..104].copy_from_slice(&u64::from_be_bytes(*b"GNUCC++\0").to_ne_bytes());
+        assert!(judge(Family::Malloc, &memory, 16) && judge(Family::Malloc, &memory, 128));
+        assert!(!judge(Family::Malloc, &memory, 136));
     }
 
     #[test]

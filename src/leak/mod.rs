@@ -56,7 +56,7 @@ mod tasks;
 mod tiles;
 mod tree;
 
-pub use check::check;
+pub use check::{after_fork_in_child, check};
 pub use handshake::leave_out as leave_out_thread;
 pub use hidden::HiddenEvidence;
 pub use known::KnownBlocks;
