@@ -17,7 +17,9 @@ BUILD = os.environ.get("MUTATE_BUILD", os.path.join(HOME, "build"))  # cargo's t
 LONGEST = 400  # seconds that one test may take: a fault may make it hang
 
 ENV = dict(os.environ, CARGO_TARGET_DIR=BUILD, HEAPWARDEN_LIB_DIR=os.path.join(BUILD, "release"),
-           CARGO_INCREMENTAL="1", CARGO_PROFILE_RELEASE_LTO="off", RUST_BACKTRACE="0",
+           CARGO_INCREMENTAL="1", RUST_BACKTRACE="0",
+           # Link-time optimisation is part of the library: without it std's landing pads
+           # stay, and nobody brings _Unwind_Resume.
            CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16", CARGO_PROFILE_RELEASE_OPT_LEVEL="1",
            CARGO_TERM_COLOR="never")
 
@@ -104,7 +106,7 @@ def outside(name):
 
 def fails(test):
     """What failed: a test's name, 'no end', or None."""
-    kind, wanted = test[0], test[1:]
+    kind, wanted, more = test[0], test[1:], {}
     if kind == "unit":
         command = [built("--lib"), *wanted]
     elif kind == "orders":
@@ -119,9 +121,19 @@ def fails(test):
     elif kind == "reports":
         library()
         command = [outside("reports"), *wanted]
+    elif kind == "c":
+        library()
+        command = [outside("c_suite"), wanted[0]]
+        more = {"HEAPWARDEN_C_TEST": wanted[1], "HEAPWARDEN_C_LINK": "preload"}
+    elif kind == "arena":
+        command = [built("--features", "arena", "--lib"), "arena::"]
+    elif kind == "arena_model":
+        command = [built("--features", "arena", "--test", "arena_model"), *wanted]
+    elif kind == "symbols":
+        command = [built("--package", "heapwarden-symbols", "--test", "debug_information"), *wanted]
     else:
         sys.exit(f"mutate: no such kind of test: {kind}")
-    code, output = run(["nice", *command])
+    code, output = run(["nice", *command], **more)
     if code == 0:
         if not re.search(r"test result: ok\. [1-9]", output):
             sys.exit(f"mutate: no test is meant by {' '.join(test)}")

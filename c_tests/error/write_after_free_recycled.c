@@ -2,11 +2,13 @@
 // origin: hardened_malloc write_after_free_{small,large}_reuse, OpenBSD t6, scudo quarantine
 // note: a slot that went home remembers the size of blocks up to 248 bytes only
 // case: small         | main 64 8 200000    | abort heap-use-after-free size 64 offset 8
+// case: above-128     | main 600 300 200000  | abort heap-use-after-free offset 300
 // case: medium        | main 4000 64 20000  | abort heap-use-after-free offset 64
 // case: large         | main 40000 64 4000  | abort heap-use-after-free size 40000 offset 64
 // case: no-quarantine | main 64 8 200000    | abort heap-use-after-free size 64 offset 8
 // options: quarantine_mb=0
 // case: innocent        | main 64 - 200000   | silent
+// case: innocent-above-128 | main 600 - 200000 | silent
 // case: innocent-medium | main 4000 - 20000  | silent
 // case: innocent-large  | main 40000 - 4000  | silent
 #include "scene.h"

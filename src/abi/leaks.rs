@@ -37,6 +37,9 @@ pub(super) enum Verdict {
 const LOCK_PATIENCE_NS: u64 = 3_000_000_000;
 /// How long the check at exit waits for one that is under way.
 const BUSY_PATIENCE_NS: u64 = 60_000_000_000;
+/// How long the check at exit waits for threads that run, on a busy machine
+/// perhaps not at once: nobody is kept from work.
+const EXIT_DEADLINE_NS: u64 = 3_000_000_000;
 
 /// Whether the locks of the heap can be had.
 pub(super) fn is_heap_open() -> bool {
@@ -88,6 +91,7 @@ pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict
     let options = with_options(LeakOptions {
         since_sequence,
         busy_patience_ns: BUSY_PATIENCE_NS,
+        deadline_ns: EXIT_DEADLINE_NS,
         ..LeakOptions::DEFAULT
     });
     check_confirmed(&caller, &options)

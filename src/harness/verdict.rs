@@ -24,35 +24,26 @@ pub enum Crime {
 }
 
 impl Crime {
+    /// Each with the `kind` of its JSON record.
+    const NAMES: [(Crime, &str); 8] = [
+        (Crime::Overflow, "heap-buffer-overflow"),
+        (Crime::Underflow, "heap-buffer-underflow"),
+        (Crime::UseAfterFree, "heap-use-after-free"),
+        (Crime::DoubleFree, "double-free"),
+        (Crime::BadFree, "bad-free"),
+        (Crime::Mismatch, "alloc-dealloc-mismatch"),
+        (Crime::NewDeleteType, "new-delete-type-mismatch"),
+        (Crime::SizeMismatch, "size-mismatch"),
+    ];
+
     /// The `kind` of its JSON record.
     pub fn name(self) -> &'static str {
-        match self {
-            Crime::Overflow => "heap-buffer-overflow",
-            Crime::Underflow => "heap-buffer-underflow",
-            Crime::UseAfterFree => "heap-use-after-free",
-            Crime::DoubleFree => "double-free",
-            Crime::BadFree => "bad-free",
-            Crime::Mismatch => "alloc-dealloc-mismatch",
-            Crime::NewDeleteType => "new-delete-type-mismatch",
-            Crime::SizeMismatch => "size-mismatch",
-        }
+        Crime::NAMES[self as usize].1
     }
 
     /// The crime with that name.
     pub fn named(name: &str) -> Option<Crime> {
-        use Crime::*;
-        [
-            Overflow,
-            Underflow,
-            UseAfterFree,
-            DoubleFree,
-            BadFree,
-            Mismatch,
-            NewDeleteType,
-            SizeMismatch,
-        ]
-        .into_iter()
-        .find(|crime| crime.name() == name)
+        Crime::NAMES.iter().find(|(_, known)| *known == name).map(|(crime, _)| *crime)
     }
 }
 
@@ -146,5 +137,19 @@ impl Seen {
             _ => false,
         };
         self.crime == wanted.crime && block_agrees && agrees(self.site, wanted.site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_crime_has_its_own_name() {
+        for (at, (crime, name)) in Crime::NAMES.into_iter().enumerate() {
+            assert_eq!((crime as usize, crime.name()), (at, name));
+            assert_eq!(Crime::named(name), Some(crime));
+        }
+        assert_eq!(Crime::named("no crime"), None);
     }
 }

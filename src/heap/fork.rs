@@ -89,3 +89,51 @@ pub unsafe fn after_fork_in_child() {
         heap.state.store(gone, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::heap::pool::{enter, for_each_pooled};
+    use std::sync::mpsc::channel;
+
+    /// Whether a forked child's threads may adopt the heap of a thread that was
+    /// inside it, or not, at that moment.
+    fn is_adopted_in_child(is_inside: bool) -> bool {
+        let (tell, told) = channel();
+        let (go, wait) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            drop(enter().expect("there is memory for a heap"));
+            let inside = is_inside.then(|| enter().expect("this thread's own"));
+            tell.send(current() as usize).expect("the test waits");
+            let _ = wait.recv();
+            drop(inside);
+        });
+        let heap = told.recv().expect("the thread has a heap");
+        before_fork();
+        // SAFETY: fork(2); the child uses the heap only, and leaves.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut is_pooled = false;
+            // SAFETY: this is the child, whose parent's copy called before_fork.
+            unsafe { after_fork_in_child() };
+            for_each_pooled(|pooled| is_pooled |= &raw const *pooled as usize == heap);
+            process::exit_now(i32::from(is_pooled));
+        }
+        // SAFETY: this thread called before_fork.
+        unsafe { after_fork_in_parent() };
+        let mut status = 0;
+        // SAFETY: waitpid writes the status, which lives on our stack.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        drop(go);
+        thread.join().expect("the thread ends");
+        assert!(libc::WIFEXITED(status), "the child ended with {status:#x}");
+        libc::WEXITSTATUS(status) == 1
+    }
+
+    #[test]
+    fn a_heap_is_adopted_in_the_child_unless_its_thread_was_inside() {
+        assert!(is_adopted_in_child(false));
+        assert!(!is_adopted_in_child(true), "it may be half changed");
+    }
+}

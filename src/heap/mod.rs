@@ -30,7 +30,7 @@ mod guard_page;
 mod in_place;
 mod judge;
 #[cfg(all(test, feature = "interleave"))]
-mod orders;
+pub(crate) mod orders;
 mod orphans;
 mod outside;
 mod pool;

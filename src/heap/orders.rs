@@ -1,6 +1,8 @@
 //! The heap's hand-overs between threads: remote frees in every order; threads'
 //! ends, adoption and fork in many.
 
+use super::central::CENTRAL;
+use super::pool::THREADS;
 use super::quarantine::send_home;
 use super::refill::collect_remote;
 use super::thread_heap::{ThreadHeap, current};
@@ -10,7 +12,10 @@ use super::{
 };
 use crate::ledger::Record;
 use crate::memory::{Granule, NO_SLOT, Window};
-use crate::sync::atomics::Ordering::Relaxed;
+use crate::sync::atomics::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 use crate::sync::interleave::{Task, every_order, leave, many_orders, spawn};
 use crate::trace::Entry;
 use crate::units::{Family, StackId};
@@ -162,10 +167,10 @@ fn slabs_that_others_free_into_are_all_visited() {
     after.iter().for_each(Bench::begin);
 }
 
-type Shared = Arc<Mutex<Vec<(usize, u8, usize)>>>;
+pub(crate) type Shared = Arc<Mutex<Vec<(usize, u8, usize)>>>;
 
 /// Allocates `sizes`, fills each block with its own byte, and hands them out.
-fn produce(shared: &Shared, sizes: &[usize], seed: u8) {
+pub(crate) fn produce(shared: &Shared, sizes: &[usize], seed: u8) {
     for (turn, &size) in sizes.iter().enumerate() {
         let start = allocate::<{ Family::Malloc as u8 }>(size, entry(), |size, entry| {
             let family = Family::Malloc;
@@ -180,7 +185,7 @@ fn produce(shared: &Shared, sizes: &[usize], seed: u8) {
 }
 
 /// Frees up to `count` blocks of whoever made them; their bytes are whole.
-fn consume(shared: &Shared, count: usize) {
+pub(crate) fn consume(shared: &Shared, count: usize) {
     for _ in 0..count {
         let Some((start, fill, size)) = shared.lock().unwrap().pop() else { return };
         // SAFETY: a live block that only this task has.
@@ -194,7 +199,7 @@ fn consume(shared: &Shared, count: usize) {
 
 const SIZES: [usize; 8] = [24, 24, 3000, 24, 200, 30_000, 24, 100_000];
 
-fn without_quarantine() {
+pub(crate) fn without_quarantine() {
     configure(&Settings { stack_depth: 0, quarantine: Some(0), ..settings() });
 }
 
@@ -279,6 +284,41 @@ fn a_child_forked_at_any_moment_has_a_whole_heap() {
         busy.into_iter().for_each(Task::join);
         consume(&shared, 100);
     });
+}
+
+/// While a fork is under way nobody gets past a lock of the heap: the child
+/// would find what it guards half changed.
+#[test]
+fn nobody_gets_past_a_lock_while_the_process_forks() {
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    let doors: [(&str, fn()); 4] = [
+        ("threads", || drop(THREADS.lock())),
+        ("runs", || drop(CENTRAL.lock())),
+        ("epochs", || _ = crate::ledger::sweep_needed()),
+        ("metadata", || {
+            let memory = crate::memory::allocate_metadata(64).expect("there is memory");
+            // SAFETY: allocated just above with that size.
+            unsafe { crate::memory::free_metadata(memory, 64) };
+        }),
+    ];
+    for (name, pass) in doors {
+        // What is made at the first use is there before.
+        pass();
+        every_order(&std::format!("fork against the lock of the {name}"), 3, move || {
+            PASSED.swap(0, SeqCst);
+            fork::before_fork();
+            let other = spawn(move || {
+                pass();
+                PASSED.swap(1, SeqCst);
+            });
+            // An addition sees the newest value.
+            (0..3).for_each(|_| assert_eq!(PASSED.fetch_add(0, SeqCst), 0, "{name}"));
+            // SAFETY: this task called before_fork.
+            unsafe { fork::after_fork_in_parent() };
+            other.join();
+            assert_eq!(PASSED.fetch_add(0, SeqCst), 1);
+        });
+    }
 }
 
 /// Found by `make soak`, as a crime reported in a forked child that nobody had

@@ -16,7 +16,6 @@
 use super::registers::Registers;
 use super::{request, signal, tasks};
 use crate::platform::linux::process;
-use crate::platform::linux::syscall::call;
 use crate::platform::{Host, OsError, Platform};
 use crate::sync::atomics::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
@@ -58,6 +57,9 @@ const SLOTS: usize = 16 * 1024;
 const ROUNDS: usize = 30;
 /// How long a thread that blocks the signal is waited for.
 const PATIENCE_NS: u64 = 3_000_000;
+/// How long a thread is waited for that runs and blocks the signal, or got it
+/// and does not run: it is stopped, or the kernel keeps it.
+const KEPT_NS: u64 = 50_000_000;
 /// How often threads that have not answered are looked after.
 const GLANCE_NS: u64 = 500_000;
 
@@ -191,7 +193,7 @@ impl Handshake {
     /// be disturbed; what it blocks may change, so that is asked again later.
     fn ask_unless_blocked(&self, slot: &Slot, index: usize, quiet: bool) {
         match tasks::status(slot.task) {
-            None if !self.exists(slot.task) => self.count_out(slot, GONE),
+            None if !tasks::exists(slot.task) => self.count_out(slot, GONE),
             Some(status) if status.is_dead => self.count_out(slot, GONE),
             Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {}
             Some(_) if quiet && tasks::blocked_stack_pointer(slot.task).is_some() => {
@@ -217,47 +219,8 @@ impl Handshake {
         }
     }
 
-    fn exists(&self, task: u32) -> bool {
-        let arguments = [process::id() as usize, task as usize, 0, 0, 0, 0];
-        // SAFETY: signal 0 only asks (tgkill(2)).
-        let result = unsafe { call(libc::SYS_tgkill, arguments) };
-        result != Err(OsError(libc::ESRCH))
-    }
-
     fn send(&self, task: u32, index: usize) -> Result<(), OsError> {
-        // struct siginfo: signo 4, errno 4, code 4, pad 4, pid 4, uid 4, value 8.
-        #[repr(C)]
-        struct Info {
-            signal: i32,
-            error: i32,
-            code: i32,
-            padding: i32,
-            process: u32,
-            user: u32,
-            value: u64,
-            rest: [u64; 12],
-        }
-        let info = Info {
-            signal: self.signal,
-            error: 0,
-            code: libc::SI_QUEUE,
-            padding: 0,
-            process: process::id(),
-            user: 0,
-            value: u64::from(self.round) << 32 | index as u64,
-            rest: [0; 12],
-        };
-        let arguments = [
-            process::id() as usize,
-            task as usize,
-            self.signal as usize,
-            &raw const info as usize,
-            0,
-            0,
-        ];
-        // SAFETY: the structure has the kernel's layout and size (128 bytes)
-        // and lives across the call (rt_tgsigqueueinfo(2)).
-        unsafe { call(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
+        tasks::signal(task, self.signal, u64::from(self.round) << 32 | index as u64)
     }
 
     fn wait(&self, end: u64, quiet: bool) {
@@ -275,7 +238,7 @@ impl Handshake {
                 return;
             }
             if now - last_look > GLANCE_NS {
-                self.look_after_the_silent(now - begun > PATIENCE_NS, quiet);
+                self.look_after_the_silent(now - begun, quiet);
                 last_look = Host::monotonic_ns();
             }
             Host::wait(&ANSWERS, seen, GLANCE_NS.min(end - now));
@@ -283,27 +246,31 @@ impl Handshake {
     }
 
     /// A thread that has ended will not answer, nor will one that blocks the
-    /// signal for long.
-    fn look_after_the_silent(&self, is_late: bool, quiet: bool) {
+    /// signal for long, nor one that the kernel keeps.
+    fn look_after_the_silent(&self, waited_ns: u64, quiet: bool) {
+        let is_late = waited_ns > PATIENCE_NS;
         for (index, slot) in self.slots_so_far().iter().enumerate() {
             if slot.state.load(Acquire) & 3 != ASKED {
                 continue;
             }
+            let is_asleep = || tasks::blocked_stack_pointer(slot.task).is_some();
             if !slot.is_sent.load(Acquire) {
                 self.ask_unless_blocked(slot, index, quiet);
                 // One that is just being born runs, and will open its mask.
-                let is_asleep = || tasks::blocked_stack_pointer(slot.task).is_some();
-                if is_late && !slot.is_sent.load(Acquire) && is_asleep() {
+                let is_hopeless = waited_ns > KEPT_NS || is_late && is_asleep();
+                if is_hopeless && !slot.is_sent.load(Acquire) {
                     self.count_out(slot, 0);
                 }
             } else if is_late {
                 match tasks::status(slot.task) {
-                    None if !self.exists(slot.task) => self.count_out(slot, GONE),
+                    None if !tasks::exists(slot.task) => self.count_out(slot, GONE),
                     None => {}
                     Some(status) if status.is_dead => self.count_out(slot, GONE),
                     Some(status) if status.blocked & 1 << (self.signal - 1) != 0 => {
                         self.count_out(slot, 0);
                     }
+                    // The signal would have made it run.
+                    Some(_) if waited_ns > KEPT_NS && is_asleep() => self.count_out(slot, 0),
                     Some(_) => {}
                 }
             }
@@ -350,16 +317,24 @@ extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const li
         let info = &*info;
         (info.si_code, info.si_pid(), info.si_value().sival_ptr as usize as u64)
     };
-    let round = (value >> 32) as u32;
-    let index = value as u32 as usize;
-    let slots = SLOT_TABLE.load(Acquire);
     if code != libc::SI_QUEUE {
         return;
     }
+    // SAFETY: the kernel passes a whole context.
+    let context = unsafe { &*context };
     if sender as u32 != process::id() {
-        // SAFETY: the kernel passes a whole context.
-        return request::on_signal(value, unsafe { &*context });
+        return request::on_signal(value, context);
     }
+    // SAFETY: the context is the running handler's.
+    answer(value, |registers| unsafe { registers.interrupted(context) });
+}
+
+/// The calling thread, asked by a signal with `value`, lets `show` write its
+/// registers and waits for the end of the round, if the round still wants it.
+pub(super) fn answer(value: u64, show: impl FnOnce(&mut Registers)) {
+    let round = (value >> 32) as u32;
+    let index = value as u32 as usize;
+    let slots = SLOT_TABLE.load(Acquire);
     let is_old = round & 1 == 0 || ROUND.load(Acquire) != round;
     if is_old || slots.is_null() || index >= SLOT_COUNT.load(Relaxed) {
         return;
@@ -373,7 +348,7 @@ extern "C" fn on_signal(_: i32, info: *const libc::siginfo_t, context: *const li
         if state.compare_exchange(asked, round << 2 | WRITING, AcqRel, Relaxed).is_err() {
             return;
         }
-        (*slot).registers.interrupted(context);
+        show(&mut (*slot).registers);
         state.store(round << 2 | ANSWERED, Release);
     }
     ANSWERS.fetch_add(1, AcqRel);

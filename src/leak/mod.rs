@@ -40,6 +40,8 @@ mod mappings;
 mod mark;
 mod modules;
 mod options;
+#[cfg(all(test, feature = "interleave"))]
+mod orders;
 mod ordinals;
 mod parents;
 mod pipeline;

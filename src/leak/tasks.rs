@@ -4,6 +4,7 @@
 
 use crate::platform::OsError;
 use crate::platform::linux::files::{File, read_file};
+use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
 
 /// What a thread is doing.
@@ -16,7 +17,13 @@ pub struct TaskStatus {
 }
 
 /// Calls `visit` with each thread's id.
-pub fn for_each(visit: impl FnMut(u32)) -> Result<(), OsError> {
+pub fn for_each(mut visit: impl FnMut(u32)) -> Result<(), OsError> {
+    #[cfg(feature = "interleave")]
+    if let Some(tasks) = crate::sync::interleave::tasks() {
+        tasks.into_iter().for_each(visit);
+        return Ok(());
+    }
+    let visit = &mut visit;
     for_each_number(b"/proc/self/task\0", visit)
 }
 
@@ -62,6 +69,10 @@ pub fn for_each_number(path: &[u8], mut visit: impl FnMut(u32)) -> Result<(), Os
 
 /// What the kernel says of a thread; `None` when it is gone.
 pub fn status(task: u32) -> Option<TaskStatus> {
+    #[cfg(feature = "interleave")]
+    if let Some(blocked) = crate::sync::interleave::blocked_signals(task) {
+        return blocked.map(|blocked| TaskStatus { is_dead: false, blocked });
+    }
     let mut buffer = [0u8; 2048];
     let text = read(task, b"/status\0", &mut buffer)?;
     let mut status = TaskStatus::default();
@@ -78,12 +89,58 @@ pub fn status(task: u32) -> Option<TaskStatus> {
 /// The stack pointer of a thread that is blocked in the kernel; `None` when it
 /// runs, is gone, or the kernel does not tell.
 pub fn blocked_stack_pointer(task: u32) -> Option<usize> {
+    #[cfg(feature = "interleave")]
+    if let Some(is_asleep) = crate::sync::interleave::is_asleep(task) {
+        return is_asleep.then_some(0);
+    }
     let mut buffer = [0u8; 256];
     let text = read(task, b"/syscall\0", &mut buffer)?;
     // "number arg0 … arg5 sp pc", or "-1 sp pc", or "running".
     let mut words = text.trim_ascii().rsplit(|&byte| byte == b' ');
     let _program_counter = words.next()?.strip_prefix(b"0x")?;
     hexadecimal(words.next()?.strip_prefix(b"0x")?).map(|sp| sp as usize)
+}
+
+/// Whether there is such a thread in this process.
+pub fn exists(task: u32) -> bool {
+    #[cfg(feature = "interleave")]
+    if let Some(blocked) = crate::sync::interleave::blocked_signals(task) {
+        return blocked.is_some();
+    }
+    let arguments = [process::id() as usize, task as usize, 0, 0, 0, 0];
+    // SAFETY: signal 0 only asks (tgkill(2)).
+    let result = unsafe { call(libc::SYS_tgkill, arguments) };
+    result != Err(OsError(libc::ESRCH))
+}
+
+/// Sends `signal` with a word to a thread of this process.
+///
+/// # Errors
+/// Of rt_tgsigqueueinfo(2); ESRCH: the thread has ended.
+pub fn signal(task: u32, signal: i32, value: u64) -> Result<(), OsError> {
+    #[cfg(feature = "interleave")]
+    if let Some(is_sent) = crate::sync::interleave::send(task, value) {
+        return if is_sent { Ok(()) } else { Err(OsError(libc::ESRCH)) };
+    }
+    // struct siginfo: signo 4, errno 4, code 4, pad 4, pid 4, uid 4, value 8.
+    #[repr(C)]
+    struct Info {
+        signal: i32,
+        error: i32,
+        code: i32,
+        padding: i32,
+        process: u32,
+        user: u32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    let (process, code) = (process::id(), libc::SI_QUEUE);
+    let info = Info { signal, error: 0, code, padding: 0, process, user: 0, value, rest: [0; 12] };
+    let info = &raw const info as usize;
+    let arguments = [process as usize, task as usize, signal as usize, info, 0, 0];
+    // SAFETY: the structure has the kernel's layout and size (128 bytes) and
+    // lives across the call (rt_tgsigqueueinfo(2)).
+    unsafe { call(libc::SYS_rt_tgsigqueueinfo, arguments) }.map(drop)
 }
 
 fn read<'a>(task: u32, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {

@@ -174,6 +174,7 @@ fn arithmetic(operation: Operation<Bytes<'_>>, left: i64, right: i64) -> Option<
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
 
     const ENCODING: gimli::Encoding =
@@ -202,6 +203,23 @@ mod tests {
             run(&[0x77, 0xa0, 0x01, 0x06], 0),
             Some(Symbol { base: Base::LoadedFromStack(160), offset: 0 })
         );
+    }
+
+    /// Numbers on the stack are signed (DWARF 5, 2.5.1.4 and 2.5.1.5).
+    #[test]
+    fn numbers_have_a_sign() {
+        let at = |offset| Some(number(offset));
+        // const1s -8, then: lit1 shra; lit60 (const1u) shr; lit3 comparison.
+        let minus_8 = |rest: &[u8]| run(&[&[0x09, 0xf8], rest].concat(), 0);
+        assert_eq!(minus_8(&[0x31, 0x26]), at(-4), "shra");
+        assert_eq!(minus_8(&[0x08, 60, 0x25]), at(15), "shr");
+        assert_eq!(minus_8(&[0x33, 0x2d]), at(1), "lt");
+        assert_eq!(minus_8(&[0x33, 0x2c]), at(1), "le");
+        assert_eq!(minus_8(&[0x33, 0x2b]), at(0), "gt");
+        assert_eq!(minus_8(&[0x33, 0x2a]), at(0), "ge");
+        assert_eq!(minus_8(&[0x33, 0x1c]), at(-11), "minus");
+        assert_eq!(minus_8(&[0x33, 0x1e]), at(-24), "mul");
+        assert_eq!(minus_8(&[0x23, 3]), at(-5), "plus_uconst");
     }
 
     #[test]

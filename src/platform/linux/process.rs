@@ -57,6 +57,10 @@ pub fn reset_signal(signal: i32) {
 
 /// Blocks every signal in this thread; returns the old set.
 pub fn block_signals() -> u64 {
+    #[cfg(feature = "interleave")]
+    if let Some(old) = crate::sync::interleave::set_blocked_signals(u64::MAX) {
+        return old;
+    }
     let all = u64::MAX;
     let mut old: u64 = 0;
     let how = libc::SIG_SETMASK as usize;
@@ -72,6 +76,10 @@ pub fn block_signals() -> u64 {
 
 /// Sets this thread's blocked signals to `set`.
 pub fn restore_signals(set: u64) {
+    #[cfg(feature = "interleave")]
+    if crate::sync::interleave::set_blocked_signals(set).is_some() {
+        return;
+    }
     let how = libc::SIG_SETMASK as usize;
     // SAFETY: the set lives on our stack, 8 bytes as the kernel wants.
     let _ = unsafe { call(libc::SYS_rt_sigprocmask, [how, &raw const set as usize, 0, 8, 0, 0]) };

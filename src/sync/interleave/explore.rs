@@ -1,7 +1,7 @@
 //! Explorations: a body is run again and again, each time in another order.
 
 use super::place::{self, loomed};
-use super::{MODE, Mode, host, task};
+use super::{MODE, Mode, host, signals, task};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::boxed::Box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -75,6 +75,7 @@ fn loomed_run(body: &(dyn Fn() + Send + Sync)) {
 
 fn run(mode: Mode, body: &(dyn Fn() + Send + Sync)) {
     host::forget_all();
+    signals::forget_all();
     task::forget_all();
     MODE.set(mode);
     task::live(body);

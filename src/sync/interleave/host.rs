@@ -2,7 +2,7 @@
 //! time that does not depend on the machine.
 
 use super::place::{Kind, copied, loomed};
-use super::{Mode, mode, switch, task};
+use super::{Mode, mode, signals, switch, task};
 use crate::platform::{Access, OsError, Platform};
 use crate::sync::atomics::AtomicU32;
 use core::marker::PhantomData;
@@ -95,7 +95,14 @@ fn sleep(word: &AtomicU32, expected: u32, limited: bool) {
     while is_asleep() {
         match mode() {
             Mode::Loom => loom::thread::park(),
-            _ => shuttle::thread::park(),
+            _ => {
+                signals::set_asleep(true);
+                signals::deliver();
+                if is_asleep() {
+                    shuttle::thread::park();
+                }
+                signals::set_asleep(false);
+            }
         }
     }
 }
@@ -198,7 +205,7 @@ impl<P: Platform> Platform for Modelled<P> {
         task::number().unwrap_or_else(P::thread_id)
     }
     fn monotonic_ns() -> u64 {
-        ticks().unwrap_or_else(P::monotonic_ns)
+        ticks().or_else(signals::clock_ns).unwrap_or_else(P::monotonic_ns)
     }
     fn wait(word: &AtomicU32, expected: u32, timeout_ns: u64) {
         match mode() {

@@ -14,7 +14,8 @@
 //! so statics, mapped memory and raw pointers work as ever, and what is checked
 //! is the library itself. A task has its own thread pointer word, its own end
 //! (pthread keys) and its own kernel id; sleeping on a word is modelled, so a
-//! lost wake-up is found as a deadlock.
+//! lost wake-up is found as a deadlock. Signals between tasks are modelled where
+//! a body asks for them ([`with_signals`]).
 //!
 //! Invariant: one exploration at a time in the process; outside of one, all
 //! here does what core and Linux do.
@@ -23,12 +24,14 @@ mod atomic;
 mod explore;
 mod host;
 mod place;
+mod signals;
 mod task;
 
 pub use atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 pub use explore::{every_order, leave, many_orders};
 pub use host::{Modelled, ticks};
 pub use place::{reads, writes};
+pub use signals::{blocked_signals, is_asleep, send, set_blocked_signals, tasks, with_signals};
 pub use task::{Task, local_word, set_local_word, spawn, tasks_so_far, watch_end};
 
 use std::cell::Cell;
@@ -65,7 +68,10 @@ pub fn mode() -> Mode {
 pub fn switch() {
     match mode() {
         // The cheapest operation that makes shuttle choose.
-        Mode::Shuttle => drop(shuttle::sync::atomic::AtomicBool::new(false).load(ORDER)),
+        Mode::Shuttle => {
+            let _ = shuttle::sync::atomic::AtomicBool::new(false).load(ORDER);
+            signals::deliver();
+        }
         Mode::Loom | Mode::Plain | Mode::Discover => {}
     }
 }
@@ -75,7 +81,10 @@ const ORDER: core::sync::atomic::Ordering = core::sync::atomic::Ordering::SeqCst
 /// One turn of waiting: other tasks run first.
 pub fn spin_loop() {
     match mode() {
-        Mode::Shuttle => shuttle::thread::yield_now(),
+        Mode::Shuttle => {
+            shuttle::thread::yield_now();
+            signals::deliver();
+        }
         Mode::Loom => loom::thread::yield_now(),
         Mode::Plain | Mode::Discover => core::hint::spin_loop(),
     }

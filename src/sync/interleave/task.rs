@@ -1,7 +1,7 @@
 //! Tasks: what a thread is in an exploration. Each has its own thread pointer
 //! word and its own destructors at its end.
 
-use super::{MODE, Mode, mode};
+use super::{MODE, Mode, mode, signals};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
@@ -84,8 +84,12 @@ pub fn forget_all() {
 
 /// Runs `work` as a thread of its own would be: with an end.
 pub fn live<T>(work: impl FnOnce() -> T) -> T {
-    let number = NEXT.replace(NEXT.get() + 1);
+    live_as(NEXT.replace(NEXT.get() + 1), work)
+}
+
+fn live_as<T>(number: u32, work: impl FnOnce() -> T) -> T {
     with_local(|local| local.number = number);
+    signals::begin_task();
     let result = work();
     // POSIX: destructors run again while values are set, four rounds at most.
     for _ in 0..4 {
@@ -94,6 +98,7 @@ pub fn live<T>(work: impl FnOnce() -> T) -> T {
             None => break,
         }
     }
+    signals::end_task();
     result
 }
 
@@ -121,7 +126,11 @@ pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Ta
             Task::Done(result)
         }
         Mode::Loom => Task::Loom(loom::thread::spawn(move || live(work))),
-        Mode::Shuttle => Task::Shuttle(shuttle::thread::spawn(move || live(work))),
+        Mode::Shuttle => {
+            let number = NEXT.replace(NEXT.get() + 1);
+            signals::make_task(number);
+            Task::Shuttle(shuttle::thread::spawn(move || live_as(number, work)))
+        }
     }
 }
 
