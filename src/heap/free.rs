@@ -9,7 +9,7 @@ use super::pool::{self, Entered};
 use super::quarantine::{self, Held};
 use super::settings::{GATE_UNPOISONED, mode};
 use super::thread_heap::{ThreadHeap, current};
-use super::{check, crime, judge, orphans, refill, span};
+use super::{address_words, check, crime, judge, refill, span};
 use crate::guard::{self, Pattern, SHORT, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
 use crate::memory::{GRANULE, Granule, Window};
@@ -87,7 +87,7 @@ unsafe fn retire<const FAMILY: u8, const SIZED: bool, const POISONED: bool, Othe
         let size = slot - word.slack();
         heap.count_out(size);
         if POISONED {
-            if orphans::may_hold(pointer, slot) {
+            if address_words::may_hold(pointer, slot) {
                 heap.note_children(pointer, size, word, stack);
             }
             if slot <= SHORT {
@@ -273,9 +273,9 @@ fn note_and_finish(heap: &mut Entered, block: &judge::Block, stack: StackId) {
     // where it is a slot those behind them.
     unsafe {
         let is_small = block.size < 256;
-        if orphans::is_watched()
+        if address_words::is_watched()
             && is_readable
-            && (is_small || orphans::may_hold(block.start, block.size & !15))
+            && (is_small || address_words::may_hold(block.start, block.size & !15))
         {
             heap.note_children(block.start, block.size, block.record, stack);
         }

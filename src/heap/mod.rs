@@ -16,6 +16,7 @@
 //! Invariant: a slot is in exactly one place: the program's hands (Live), one
 //! quarantine (Held), one list of its slab (Free), or never used (Fresh).
 
+mod address_words;
 mod allocate;
 mod census;
 mod central;
@@ -31,6 +32,7 @@ mod in_place;
 mod judge;
 #[cfg(all(test, feature = "interleave"))]
 pub(crate) mod orders;
+mod orphan_table;
 mod orphans;
 mod outside;
 mod pool;
@@ -42,6 +44,7 @@ mod settings;
 mod span;
 mod thread_heap;
 
+pub use address_words::watch_holders;
 pub use allocate::ignore_scope;
 pub use allocate::{Request, allocate, general as allocate_general};
 pub use census::for_each_live;
@@ -54,7 +57,7 @@ pub use free::{free, general as free_general, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use in_place::try_resize;
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
-pub use orphans::{for_each_orphan, watch_holders};
+pub use orphans::for_each_orphan;
 pub use outside::OUTSIDE;
 pub use pool::{ThreadInfo, capture, capture_interrupted, for_each_thread};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};

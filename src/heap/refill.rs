@@ -11,6 +11,7 @@ use crate::ledger::Record;
 use crate::memory::{
     GRANULE, Granule, Kind, NO_SLOT, Run, Window, allocate_metadata, free_metadata,
 };
+use crate::platform::{Host, Platform};
 use crate::slab::SizeClass;
 use crate::sync::atomics::{
     AtomicU64,
@@ -26,6 +27,12 @@ pub(super) const UNLISTED: u8 = 0;
 pub(super) const LISTED: u8 = 1;
 /// The slab that its class takes from.
 pub(super) const CURRENT: u8 = 2;
+
+/// Bytes of a slab that get their memory at once: a fault a page costs more
+/// than its fill. From so many live bytes of a thread on, so that the last
+/// slabs of a small program do not count.
+const AHEAD: usize = 32 * 1024;
+const AHEAD_FROM: isize = 4 << 20;
 
 /// Gives the class a current slab that has a free slot; `false` without memory.
 pub(super) fn refill(heap: &mut ThreadHeap, class: SizeClass) -> bool {
@@ -98,6 +105,9 @@ unsafe fn carve(heap: &ThreadHeap, slab: *mut Granule) {
         let slot = (*slab).slot as usize;
         let first = (*slab).fresh;
         let count = (4096 / slot).clamp(1, ((*slab).slots - first) as usize) as u32;
+        if (*slab).untouched && heap.live_bytes.load(Relaxed) as isize > AHEAD_FROM {
+            populate(slab, first, count);
+        }
         for index in first..first + count {
             let start = (*slab).first + index as usize * slot;
             let pattern = Pattern::at(start - Window::base());
@@ -114,6 +124,26 @@ unsafe fn carve(heap: &ThreadHeap, slab: *mut Granule) {
         }
         (*slab).free = first as u16;
         (*slab).fresh += count;
+    }
+}
+
+/// Asks for the memory of the next [`AHEAD`] bytes of an untouched slab, where
+/// `count` slots from `first` on begin to need it.
+///
+/// # Safety
+/// The slab is the caller's, and those slots are fresh.
+unsafe fn populate(slab: *mut Granule, first: u32, count: u32) {
+    // SAFETY: the owner's fields of its own slab.
+    let (start, slot, granules) = unsafe { ((*slab).first, (*slab).slot as usize, (*slab).run) };
+    let run = Window::address_of(Window::index_of(slab));
+    let from = if first == 0 { run } else { start + first as usize * slot };
+    let to = start + (first + count) as usize * slot;
+    if first == 0 || from / AHEAD != to / AHEAD {
+        let begin = if first == 0 { run } else { to & !(AHEAD - 1) };
+        let end = run + granules as usize * GRANULE;
+        if begin < end {
+            Host::populate(begin, AHEAD.min(end - begin));
+        }
     }
 }
 
@@ -277,6 +307,7 @@ unsafe fn describe(run: &Run, class: SizeClass, records: NonNull<u8>, heap: *con
             kind: Kind::Slab,
             class: class.0,
             run: run.length,
+            untouched: run.zeroed,
             ..Granule::EMPTY
         };
         // SAFETY: the caller's promise.

@@ -14,6 +14,7 @@
 
 use super::Record;
 use crate::memory::Window;
+use crate::sync::atomics::{Ordering::SeqCst, compiler_fence};
 use crate::units::StackId;
 
 /// What is kept of the free of a block that held another's address.
@@ -57,7 +58,7 @@ fn address(bits: u64) -> usize {
 impl Orphan {
     /// The block at `child`, whose record is `record`, was held by `holder`.
     /// Both lie in the window and begin at multiples of 16.
-    #[inline]
+    #[inline(always)]
     pub fn new(child: usize, record: Record, holder: &Holder) -> Orphan {
         Orphan {
             child: offset_bits(child) | u64::from(holder.freed.0) << FREED_SHIFT,
@@ -67,12 +68,36 @@ impl Orphan {
         }
     }
 
+    /// Whether both tell of a block at the same address.
+    #[inline(always)]
+    pub fn is_of_same_child(&self, other: &Orphan) -> bool {
+        (self.child ^ other.child) >> OFFSET_SHIFT == 0
+    }
+
+    /// Writes the entry over `place`: first no record, the new one last, so
+    /// that whoever looks while the writer is stopped finds it whole or empty.
+    #[inline(always)]
+    pub fn put(self, place: &mut Orphan) {
+        let record = &raw mut place.record;
+        // SAFETY: a field of the caller's place.
+        unsafe { record.write_volatile(0) };
+        compiler_fence(SeqCst);
+        place.child = self.child;
+        place.holder = self.holder;
+        place.made = self.made;
+        compiler_fence(SeqCst);
+        // SAFETY: as above.
+        unsafe { record.write_volatile(self.record) };
+    }
+
     /// Where the block is that was held.
+    #[inline(always)]
     pub fn child(&self) -> usize {
         address(self.child)
     }
 
     /// Its record at that time.
+    #[inline(always)]
     pub fn record(&self) -> Record {
         Record(self.record)
     }

@@ -88,6 +88,8 @@ pub struct Granule {
     pub listed: u8,
     /// Whether the span has guard pages.
     pub guarded: bool,
+    /// Whether what was never handed out of the slab was never touched either.
+    pub untouched: bool,
     /// Bytes that the program asked for (span).
     pub size: usize,
     /// The block record of a span.
@@ -145,6 +147,7 @@ impl Granule {
         run: 0,
         listed: 0,
         guarded: false,
+        untouched: false,
         size: 0,
         record: AtomicU64::new(0),
         freed_by: AtomicU32::new(0),

@@ -75,6 +75,10 @@ pub trait Platform {
     unsafe fn move_pages(old: usize, new: usize, bytes: usize) -> Result<(), OsError>;
     /// Asks for huge pages in the range, or asks for none; only a hint.
     fn advise_huge(address: usize, bytes: usize, wanted: bool);
+    /// Puts memory behind a range that will be written soon, by one call
+    /// instead of a fault a page (madvise(2), `MADV_POPULATE_WRITE`, Linux
+    /// 5.14); only a hint.
+    fn populate(address: usize, bytes: usize);
     /// Writes bytes to a file descriptor, once.
     fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError>;
     /// The id that the kernel gave the calling thread.

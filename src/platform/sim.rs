@@ -86,6 +86,9 @@ impl<P: Platform> Platform for Sim<P> {
     fn advise_huge(address: usize, bytes: usize, wanted: bool) {
         P::advise_huge(address, bytes, wanted);
     }
+    fn populate(address: usize, bytes: usize) {
+        P::populate(address, bytes);
+    }
     fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError> {
         P::write(descriptor, bytes)
     }

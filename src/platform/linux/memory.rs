@@ -64,6 +64,13 @@ pub(super) unsafe fn move_pages(old: usize, new: usize, bytes: usize) -> Result<
     unsafe { call(libc::SYS_mremap, [old, bytes, bytes, flags, new, 0]) }.map(drop)
 }
 
+pub(super) fn populate(address: usize, bytes: usize) {
+    // SAFETY: the advice changes how the range is backed, not what it holds.
+    let _ = unsafe {
+        call(libc::SYS_madvise, [address, bytes, libc::MADV_POPULATE_WRITE as usize, 0, 0, 0])
+    };
+}
+
 pub(super) fn advise_huge(address: usize, bytes: usize, wanted: bool) {
     let advice = if wanted { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
     // SAFETY: the advice changes how the range is backed, not what it holds.

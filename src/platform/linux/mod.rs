@@ -51,6 +51,9 @@ impl Platform for Linux {
     fn advise_huge(address: usize, bytes: usize, wanted: bool) {
         memory::advise_huge(address, bytes, wanted);
     }
+    fn populate(address: usize, bytes: usize) {
+        memory::populate(address, bytes);
+    }
     fn write(descriptor: i32, bytes: &[u8]) -> Result<usize, OsError> {
         files::write(descriptor, bytes)
     }
