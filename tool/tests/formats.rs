@@ -153,3 +153,35 @@ fn pprof_is_read_by_another_programs_messages() {
     let builds: Vec<_> = profile.mapping.iter().map(|mapping| text(mapping.build_id)).collect();
     assert_eq!(builds, ["ab12", "cd34"]);
 }
+
+/// Where `go tool pprof` is installed; Debian's packages leave no `go` in the path.
+fn go() -> Option<&'static str> {
+    let places = ["go", "/usr/lib/go-1.19/bin/go", "/usr/lib/go/bin/go"];
+    let has_pprof = |go: &&str| {
+        Command::new(go).args(["tool", "-n", "pprof"]).output().is_ok_and(|o| o.status.success())
+    };
+    places.into_iter().find(has_pprof)
+}
+
+#[test]
+fn pprof_is_read_by_go_tool_pprof_where_go_is_installed() {
+    let Some(go) = go() else {
+        eprintln!("SKIPPED: go is not installed (apt-get install golang-go)");
+        return;
+    };
+    let (directory, report, _) = sample_files();
+    let path = directory.path().join("heap.pb.gz");
+    let mut command = heapwarden();
+    command.args(["report", "--format", "pprof", "-o"]).args([&path, &report]);
+    assert_eq!(stdout_of(&mut command), "");
+    let top = |kind: &str| {
+        let mut command = Command::new(go);
+        command.args(["tool", "pprof", "-top", "-unit=bytes", "-sample_index", kind]);
+        stdout_of(command.arg(&path).env("HOME", directory.path()))
+    };
+    for (kind, bytes) in [("inuse_space", 450), ("lost_space", 390), ("hidden_space", 900)] {
+        let page = top(kind);
+        assert!(page.contains(&format!("100% of {bytes}B total")), "{kind}: {page}");
+    }
+    assert!(top("lost_space").contains("copy_name"));
+}
