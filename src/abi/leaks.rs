@@ -85,6 +85,11 @@ impl HeapAccess for Access {
     }
 }
 
+/// Before anything at exit reads the heap: which pages of it were in use.
+pub(super) fn survey_idleness() {
+    leak::survey_idleness(&Access);
+}
+
 /// The check at exit, from the exit hook that libc called.
 pub(super) fn check_at_exit(saved: *const Saved, since_sequence: u64) -> Verdict {
     let caller = Caller::on_stack_from(after_main(Saved::entry(saved)).unwrap_or(saved as usize));
@@ -199,6 +204,7 @@ fn check_and(
 /// found out.
 pub(super) fn lost_and_hidden_bytes() -> Option<(u64, u64)> {
     let options = LeakOptions { hidden: true, ..with_options(LeakOptions::DEFAULT) };
+
     let mut hidden = 0;
     let summary = leak::check(&Access, &Caller::here(), &options, &mut |leaks, _| {
         let suspects = leaks.iter().filter(|group| group.hidden.is_some());
@@ -308,7 +314,7 @@ fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome 
             growth_bytes_per_s: evidence.growth_bytes_per_s as i64,
             oldest_ms: evidence.oldest_ms,
             freed_permille: evidence.freed_permille,
-            idle_permille: None,
+            idle: evidence.idle.map(|idle| (idle.permille, idle.ms)),
             held_by: holder.map(|_| text.as_str()),
         },
         ordinals: ordinals_of(group),

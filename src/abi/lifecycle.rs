@@ -200,6 +200,9 @@ fn finish(status: i32, saved: *const Saved) {
         super::leaks::tell_obstacle(Obstacle::HeapLocked);
         return end(status, Verdict::Impossible);
     }
+    if options.detect_leaks && options.hidden_leaks {
+        super::leaks::survey_idleness();
+    }
     heap::check_heap(heap::capture(Saved::entry(saved)));
     super::warnings::flush();
     // A forked child is asked only if told, and for what it allocated itself.

@@ -30,6 +30,11 @@ use core::ffi::c_void;
 
 /// Shortest epoch for the sake of hidden leaks.
 const SHORTEST_EPOCH_NS: u64 = 10_000_000;
+/// Age of the process at which the kernel first notes which pages are used, and
+/// how many times as old it is when that begins anew: seldom, because a check
+/// that comes soon after has nothing to tell.
+const FIRST_WINDOW_NS: u64 = 250_000_000;
+const WINDOW_GROWTH: u64 = 16;
 /// Blocks that the clock's checks remember.
 const REMEMBERED: usize = 1 << 20;
 
@@ -86,6 +91,7 @@ pub(super) fn is_taken(signal: i32) -> bool {
 pub(super) fn after_fork_in_child() {
     THREAD.store(NO_THREAD, Release);
     REQUESTS.store(0, Release);
+    leak::end_window();
 }
 
 fn make_thread() -> bool {
@@ -192,6 +198,7 @@ extern "C" fn watch(_: *mut c_void) -> *mut c_void {
     let mut served = 0;
     let mut check_due = if interval > 0 { begun + interval } else { u64::MAX };
     let mut epoch_due = if options.hidden_leaks { begun + SHORTEST_EPOCH_NS } else { u64::MAX };
+    let mut window_due = if options.hidden_leaks { begun + FIRST_WINDOW_NS } else { u64::MAX };
     loop {
         let asked = REQUESTS.load(Acquire);
         let now = Host::monotonic_ns();
@@ -201,11 +208,16 @@ extern "C" fn watch(_: *mut c_void) -> *mut c_void {
         } else if now >= check_due {
             clock.check();
             check_due = Host::monotonic_ns() + interval;
+        } else if now >= window_due {
+            // A new epoch, so that blocks born before can be told from later ones.
+            heap::mark();
+            leak::begin_window(now / 1_000_000);
+            window_due = begun.saturating_add((now - begun).saturating_mul(WINDOW_GROWTH));
         } else if now >= epoch_due {
             heap::mark();
             epoch_due = now + ((now - begun) / 64).max(SHORTEST_EPOCH_NS);
         } else {
-            let due = check_due.min(epoch_due);
+            let due = check_due.min(epoch_due).min(window_due);
             Host::wait(&REQUESTS, asked, if due < u64::MAX { due - now } else { 0 });
         }
     }

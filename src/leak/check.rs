@@ -4,6 +4,7 @@ use super::copy::{Copy, End};
 use super::handshake::{Answer, Handshake};
 use super::hidden::Span;
 use super::holders::held_by;
+use super::idle::{self, PAGES_BYTES, Pages};
 use super::kernel::KernelValues;
 use super::lost::{LostBlocks, NONE};
 use super::mappings::Mappings;
@@ -58,7 +59,7 @@ pub fn after_fork_in_child() {
 }
 
 /// The right to check, which another check may keep for `patience_ns`.
-fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
+pub(super) fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
     let end = Host::monotonic_ns().saturating_add(patience_ns);
     loop {
         let guard = ONE_AT_A_TIME.try_lock();
@@ -98,7 +99,7 @@ unsafe impl Zeroed for Verdict {}
 /// as there must be.
 fn tables() -> Result<(Room, Scratch, Scratch), OsError> {
     let map = |room: Room| {
-        let results = room.bytes_to_find() + size_of::<Verdict>() + 256;
+        let results = room.bytes_to_find() + PAGES_BYTES + size_of::<Verdict>() + 256;
         Ok((room, Scratch::new(room.bytes_to_read())?, Scratch::shared(results)?))
     };
     map(Room::AMPLE).or_else(|_: OsError| map(Room::measured()?))
@@ -116,6 +117,8 @@ fn check_alone(
     let before = Before { room, modules, kernel };
     let mut sites = Sites::new(&results, room.sites);
     let mut trees = Trees::new(&results, room.nodes);
+    let mut pages = Pages::new(&results);
+    let window = if options.hidden { idle::window_begun_ms() } else { None };
     let verdict = results.take::<Verdict>(1).first_mut();
     let verdict = verdict.ok_or(Obstacle::System(OsError(libc::ENOMEM)))?;
     let checker = Checker { registers: caller.0, task: Host::thread_id(), process: process::id() };
@@ -131,7 +134,12 @@ fn check_alone(
     });
     let result = threads.and_then(|threads| {
         let heap = Heap { access, scratch: &scratch, before: &before, threads: &threads };
-        let mut work = || scan(&heap, &checker, options, &mut sites, &mut trees);
+        let mut work = || {
+            let mut choose = |tiles: &Tiles<'_>, sites: &mut Sites<'_>| {
+                window.inspect(|&begun_ms| pages.choose(tiles, sites, begun_ms));
+            };
+            scan(&heap, &checker, options, (&mut sites, &mut trees), &mut choose)
+        };
         if options.place == Place::InPlace {
             return work().map(|summary| (summary, None));
         }
@@ -165,6 +173,12 @@ fn check_alone(
             End::Killed(signal) => return Err(Obstacle::CopyDied(signal)),
             End::Exited(_) => return Err(Obstacle::CopyDied(0)),
         };
+        if let Some(begun_ms) = window {
+            pages.measure(&mut sites, begun_ms, summary.now_ms);
+            idle::renew_window();
+        }
+    } else if options.hidden {
+        idle::tell_surveyed(&mut sites);
     }
     summary.pause_ns = pause_ns;
     summary.dropped += sites.dropped();
@@ -190,8 +204,8 @@ fn scan(
     heap: &Heap<'_>,
     checker: &Checker,
     options: &LeakOptions<'_>,
-    sites: &mut Sites<'_>,
-    trees: &mut Trees<'_>,
+    (sites, trees): (&mut Sites<'_>, &mut Trees<'_>),
+    on_suspects: &mut dyn FnMut(&Tiles<'_>, &mut Sites<'_>),
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
     let Heap { access, scratch, before, threads } = *heap;
@@ -228,18 +242,13 @@ fn scan(
     let wanted = |root: &&Root| options.roots.contains(root.kind);
     marker.flood_reachable(list.iter().filter(wanted).copied());
     summary.mark_ns = Host::monotonic_ns() - marking;
-    // The first stamp ever is the process's first block's.
-    let start_ms = epoch(1).map_or(0, |epoch| epoch.begun_ms);
-    let span = Span { start_ms, now_ms: summary.now_ms };
-    let summary_now = summary.now_ms;
+    let span = Span::until(summary.now_ms);
     let mut ledger = Ledger { options, sites, summary: &mut summary, span };
     classify_reachable(&marker.tiles, &mut ledger);
     if options.hidden {
-        marker.tiles.for_each_freed(|stack, stamp| {
-            let born = stamp.and_then(epoch).map(|epoch| epoch.begun_ms);
-            ledger.sites.add_freed(stack, born.map(|born| summary_now.saturating_sub(born)));
-        });
+        ledger.sites.add_all_freed(&marker.tiles, span);
         ledger.sites.judge(span);
+        on_suspects(&marker.tiles, ledger.sites);
     }
     if let Some(parents) = marker.parents.take() {
         ledger.sites.for_each_mut(|group| {

@@ -23,7 +23,9 @@
 //! HPCA 2005, for the lifetimes.) What is read again and again looks the same
 //! as what is never read: the verdict says what was seen, not that it is so.
 
+use super::idle::Idle;
 use super::sites::LeakGroup;
+use crate::ledger::epoch;
 
 const PARTS: usize = 16;
 /// Shortest life of a process that is judged.
@@ -45,6 +47,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// From the process's first block to `now_ms`.
+    pub fn until(now_ms: u64) -> Span {
+        // The first stamp ever is the process's first block's.
+        Span { start_ms: epoch(1).map_or(0, |epoch| epoch.begun_ms), now_ms }
+    }
+
     fn length(self) -> u64 {
         self.now_ms.saturating_sub(self.start_ms).max(1)
     }
@@ -79,6 +87,8 @@ pub struct HiddenEvidence {
     /// Share of its blocks that were freed, in thousandths, as far as free
     /// slots still tell.
     pub freed_permille: u16,
+    /// How much of its memory nobody touched, where the kernel tells.
+    pub idle: Option<Idle>,
 }
 
 impl History {
@@ -134,6 +144,7 @@ impl History {
             growth_bytes_per_s: self.late_bytes * 2000 / span.length(),
             oldest_ms: span.now_ms.saturating_sub(group.first.born_ms),
             freed_permille,
+            idle: None,
         })
     }
 }

@@ -9,6 +9,7 @@
 //!   lost        definite or indirect: who holds whom
 //!   tree        what the lost blocks hold, summed by site
 //!   sites       one record for each kind and call stack
+//!   hidden, idle  reachable blocks that nobody seems to need
 //!   room        how much of all that there may be
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
@@ -33,6 +34,7 @@ mod handshake;
 mod heuristics;
 mod hidden;
 mod holders;
+mod idle;
 mod kernel;
 mod known;
 mod lost;
@@ -61,6 +63,7 @@ mod tree;
 pub use check::{after_fork_in_child, check};
 pub use handshake::leave_out as leave_out_thread;
 pub use hidden::HiddenEvidence;
+pub use idle::{Idle, begin_window, end_window, survey_idleness};
 pub use known::KnownBlocks;
 pub use options::{Caller, HeapAccess, LeakOptions, Obstacle, Outcome, Place, Summary};
 pub use ordinals::Ordinals;

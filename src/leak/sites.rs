@@ -7,7 +7,7 @@ use super::hidden::{HiddenEvidence, History, Span};
 use super::ordinals::Ordinals;
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
-use super::tiles::Block;
+use super::tiles::{Block, Tiles};
 use super::tree::{Node, Trees};
 use crate::ledger::{Holder, allocations_of, epoch, has_ordinals};
 use crate::units::{Family, LeakKind, StackId, ThreadNumber};
@@ -262,12 +262,15 @@ impl<'s> Sites<'s> {
         }
     }
 
-    /// Counts a freed block of a site of reachable blocks; `lifetime_ms` if it
-    /// is known: from its birth to now, because it was freed lately.
-    pub fn add_freed(&mut self, stack: StackId, lifetime_ms: Option<u64>) {
-        if let Some(history) = self.history(stack) {
-            history.add_freed(lifetime_ms);
-        }
+    /// Counts the freed blocks of sites of reachable blocks. Of one that was
+    /// freed lately the lifetime is known: from its birth to now.
+    pub fn add_all_freed(&mut self, tiles: &Tiles<'_>, span: Span) {
+        tiles.for_each_freed(|stack, stamp| {
+            if let Some(history) = self.history(stack) {
+                let born = stamp.and_then(epoch).map(|epoch| epoch.begun_ms);
+                history.add_freed(born.map(|born| span.now_ms.saturating_sub(born)));
+            }
+        });
     }
 
     fn history(&mut self, stack: StackId) -> Option<&mut History> {

@@ -133,8 +133,9 @@ pub struct Evidence<'a> {
     pub oldest_ms: u64,
     /// Share of the site's blocks that were ever released, in thousandths.
     pub freed_permille: u16,
-    /// Share of its bytes that nobody touched lately, in thousandths.
-    pub idle_permille: Option<u16>,
+    /// Share of its older memory that nobody touched, in thousandths, and for
+    /// how many milliseconds.
+    pub idle: Option<(u16, u64)>,
     /// Who holds it: a global by its symbol, a thread's stack, a block.
     pub held_by: Option<&'a str>,
 }

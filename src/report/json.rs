@@ -120,8 +120,9 @@ fn write_hidden_leak(object: &mut Object<'_, '_, '_>, leak: &HiddenLeak<'_>) {
         object.display_bare("growth_bytes_per_s", evidence.growth_bytes_per_s);
         object.number("oldest_ms", evidence.oldest_ms);
         object.permille("freed_share", evidence.freed_permille);
-        if let Some(idle) = evidence.idle_permille {
+        if let Some((idle, ms)) = evidence.idle {
             object.permille("idle_share", idle);
+            object.number("idle_ms", ms);
         }
         if let Some(holder) = evidence.held_by {
             object.text("held_by", holder.as_bytes());

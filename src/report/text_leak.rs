@@ -163,8 +163,9 @@ pub fn write_hidden_leak(pen: &mut Pen<'_, '_>, leak: &HiddenLeak<'_>) {
         Age(evidence.oldest_ms),
         Share(evidence.freed_permille)
     );
-    if let Some(idle) = evidence.idle_permille {
-        let _ = write!(pen.out, ", {} of its bytes were not touched lately", Share(idle));
+    if let Some((idle, ms)) = evidence.idle {
+        let share = Share(idle);
+        let _ = write!(pen.out, ", {share} of its older memory was not touched for {}", Age(ms));
     }
     line!(pen, ".");
     write_ordinals(pen, leak.blocks, leak.ordinals);

@@ -233,6 +233,9 @@ fn value_mismatch(wanted: &ValueWanted, record: &Value) -> Option<String> {
     let fits = match &wanted.value {
         expectation::Value::Is(text) => as_text == *text,
         expectation::Value::Contains(text) => as_text.contains(text.as_str()),
+        expectation::Value::Between(from, to) => {
+            found.as_f64().is_some_and(|number| (*from..=*to).contains(&number))
+        }
         expectation::Value::Absent => found.is_null(),
         expectation::Value::StackHas(function) => {
             let frames = found["stack"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -229,6 +229,8 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_share: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
 }
 

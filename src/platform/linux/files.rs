@@ -63,6 +63,29 @@ impl File {
         Ok(&buffer[..filled])
     }
 
+    /// Calls `visit` with each line, without its end, until it returns `false`;
+    /// lines of more than 8191 bytes end it.
+    pub fn for_each_line(&self, mut visit: impl FnMut(&[u8]) -> bool) -> Result<(), OsError> {
+        let mut buffer = [0u8; 8192];
+        let mut filled = 0;
+        loop {
+            let bytes = self.read(&mut buffer[filled..])?;
+            filled += bytes;
+            let mut start = 0;
+            while let Some(length) = buffer[start..filled].iter().position(|&byte| byte == b'\n') {
+                if !visit(&buffer[start..start + length]) {
+                    return Ok(());
+                }
+                start += length + 1;
+            }
+            buffer.copy_within(start..filled, 0);
+            filled -= start;
+            if bytes == 0 || filled == buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The file's length in bytes (lseek(2) to its end).
     pub fn length(&self) -> Result<usize, OsError> {
         let end = libc::SEEK_END as usize;

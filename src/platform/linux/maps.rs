@@ -1,5 +1,5 @@
-//! The memory map of the process: `/proc/self/maps`, line by line, through a
-//! buffer on the stack (proc_pid_maps(5)).
+//! The memory map of the process: `/proc/self/maps`, line by line
+//! (proc_pid_maps(5)).
 
 use super::files::File;
 use crate::platform::OsError;
@@ -32,30 +32,10 @@ pub fn for_each(mut visit: impl FnMut(Mapping<'_>) -> bool) -> Result<(), OsErro
     // Not /proc/self: when the first thread has ended (pthread_exit from main),
     // its view of the memory is empty.
     let file = File::open(b"/proc/thread-self/maps\0", libc::O_RDONLY, 0)?;
-    let mut buffer = [0u8; 8192];
-    let mut filled = 0;
-    loop {
-        let bytes = file.read(&mut buffer[filled..])?;
-        let at_end = bytes == 0;
-        filled += bytes;
-        let mut start = 0;
-        while let Some(length) = buffer[start..filled].iter().position(|&byte| byte == b'\n') {
-            if let Some(mapping) = parse(&buffer[start..start + length])
-                && !visit(mapping)
-            {
-                return Ok(());
-            }
-            start += length + 1;
-        }
-        buffer.copy_within(start..filled, 0);
-        filled -= start;
-        if at_end || filled == buffer.len() {
-            return Ok(());
-        }
-    }
+    file.for_each_line(|line| parse(line).is_none_or(&mut visit))
 }
 
-fn parse(line: &[u8]) -> Option<Mapping<'_>> {
+pub(super) fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let mut words = line.splitn(6, |&byte| byte == b' ');
     let range = words.next()?;
     let dash = range.iter().position(|&byte| byte == b'-')?;

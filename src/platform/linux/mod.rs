@@ -12,6 +12,7 @@ mod memory;
 pub mod output;
 pub mod own;
 pub mod process;
+pub mod references;
 pub mod shared;
 pub mod syscall;
 mod thread;

@@ -94,7 +94,7 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
     let evidence = Evidence {
         growth_bytes_per_s: 1 << 20,
         freed_permille: 1000,
-        idle_permille: Some(7),
+        idle: Some((7, 1500)),
         held_by: Some("global \"cache\"\n"),
         ..evidence
     };

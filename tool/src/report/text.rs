@@ -143,7 +143,9 @@ fn describe_hidden<'a>(site: &Site, leak: &'a HiddenLeak) -> Description<'a> {
         evidence.freed_share * 100.0
     )];
     if let Some(idle) = evidence.idle_share {
-        help.push(format!("{:.0} % of its bytes were not touched lately", idle * 100.0));
+        let ms =
+            evidence.idle_ms.map_or_else(|| "lately".to_owned(), |ms| format!("for {}", age(ms)));
+        help.push(format!("{:.0} % of its older memory was not touched {ms}", idle * 100.0));
     }
     help.extend(leak.site.as_ref().map(|ordinals| ordinals.told(site.count.blocks)));
     if let Some(holder) = &evidence.held_by {
