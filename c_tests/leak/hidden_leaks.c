@@ -1,6 +1,9 @@
 // crime: reachable memory that nobody needs any more: lists that only grow, maps never read, queues nobody drains
 // origin: issue 4 (hidden leaks), Cork (POPL 2007), SafeMem (HPCA 2005)
 // note: each program allocates for about a second; which site is suspected depends on when its survivors were born
+// note: what looks at times must not be judged by a busy machine's: who was kept from running for a sixteenth of
+// note: that second begins anew, four times as slowly (twice at most)
+// timeout: 60
 // options: hidden_leaks=1:exitcode=0
 // baseline: no
 // case: list       | list     | hidden-leak frame 0 leak_here
@@ -33,7 +36,32 @@ static struct node *slots[SLOTS];
 static unsigned random_state = 12345;
 
 static unsigned next_random(void) { return (random_state = random_state * 1103515245u + 12345u) >> 8; }
-static void step(void) { struct timespec time = {0, 5000000}; nanosleep(&time, NULL); }
+static long step_ms = 5;
+static volatile int was_kept_from_running;
+
+static long now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void step(void) {
+    static __thread long last;
+    struct timespec time = {0, step_ms * 1000000};
+    nanosleep(&time, NULL);
+    long now = now_ms();
+    if (last && now - last > STEPS * step_ms / 16) was_kept_from_running = 1;
+    last = now;
+}
+
+/* Every case is a matter of when blocks are born: evenly, or not. */
+static void begin_anew_if_kept_from_running(char **argv) {
+    if (!was_kept_from_running || step_ms >= 80) return;
+    char text[8];
+    snprintf(text, sizeof text, "%ld", step_ms * 4);
+    setenv("C_TEST_STEP_MS", text, 1);
+    execv("/proc/self/exe", argv);
+}
 
 static NOINLINE struct node *leak_here(void) { return calloc(1, sizeof(struct node)); }
 static NOINLINE struct node *innocent(void) { return calloc(1, sizeof(struct node)); }
@@ -59,13 +87,15 @@ static void *worker(void *unused) {
 
 int main(int argc, char **argv) {
     const char *what = argv[1];
+    if (getenv("C_TEST_STEP_MS")) step_ms = atol(getenv("C_TEST_STEP_MS"));
     if (!strcmp(what, "threads")) {
         pthread_t threads[4];
         for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, worker, NULL);
         for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+        begin_anew_if_kept_from_running(argv);
         return 0;
     }
-    for (int i = 0; i < STEPS; i++, step())
+    for (int i = 0; i < STEPS; i++, step(), begin_anew_if_kept_from_running(argv))
         for (int j = 0; j < EACH; j++) {
             unsigned at = (unsigned)(i * EACH + j);
             if (!strcmp(what, "list") || !strcmp(what, "log")) push(leak_here());
