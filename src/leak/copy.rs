@@ -241,6 +241,6 @@ mod tests {
             core::hint::spin_loop();
         };
         assert_eq!(copy(50_000_000, hang), End::Killed(libc::SIGKILL));
-        assert!(begun.elapsed().as_secs() < 5);
+        assert!(begun.elapsed().as_secs() < 30);
     }
 }

@@ -96,8 +96,9 @@ fn a_reader_that_does_not_read_costs_patience_once() {
     let started = Instant::now();
     assert!(sink.write_all(writer.as_raw_fd(), &record).is_err());
     let patience = started.elapsed().as_millis() as u64;
-    assert!((PATIENCE_MS / 2..PATIENCE_MS * 3).contains(&patience), "{patience} ms");
+    // A busy machine may let us wait longer; a second time there is no wait.
+    assert!((PATIENCE_MS / 2..PATIENCE_MS * 30).contains(&patience), "{patience} ms");
     let started = Instant::now();
     assert!(sink.write_all(writer.as_raw_fd(), &record).is_err());
-    assert!(started.elapsed().as_millis() < 500);
+    assert!((started.elapsed().as_millis() as u64) < PATIENCE_MS);
 }
