@@ -6,6 +6,7 @@
 
 mod instructions;
 mod measure;
+mod peer_list;
 mod peers;
 mod redis;
 mod results;
@@ -15,7 +16,7 @@ mod workloads;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -33,6 +34,9 @@ struct Arguments {
     /// Rounds; each runs every workload once under every allocator.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Begin no further round that would end after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Two rounds of a few workloads.
     #[arg(long)]
     quick: bool,
@@ -96,6 +100,7 @@ fn main() -> Result<()> {
     );
     let chosen =
         |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let mut rounds = 0;
     let tables = if arguments.instructions {
         let binaries = workloads::compile_loops(&bench)?;
         let counts = instructions::count(&bench, &binaries, &allocators, chosen, &bar)?;
@@ -110,16 +115,17 @@ fn main() -> Result<()> {
             .filter(|workload| arguments.set.is_empty() || arguments.set.contains(&workload.set))
             .filter(|workload| !arguments.quick || workload.quick || !arguments.only.is_empty())
             .collect();
-        let rounds = if arguments.quick { 2 } else { arguments.rounds };
-        let rows = time(&bench, &workloads, &allocators, rounds, &bar)?;
+        rounds = if arguments.quick { 2 } else { arguments.rounds };
+        let limit = arguments.minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        let rows;
+        (rows, rounds) = time(&bench, &workloads, &allocators, rounds, limit, &bar)?;
         let names: Vec<&'static str> = allocators.iter().map(|allocator| allocator.name).collect();
         table::markdown(&rows, &names)
     };
     bar.finish_and_clear();
-    let rounds = match (arguments.instructions, arguments.quick) {
-        (true, _) => String::new(),
-        (_, true) => "2 interleaved rounds, ".to_owned(),
-        _ => format!("{} interleaved rounds, ", arguments.rounds),
+    let rounds = match rounds {
+        0 => String::new(),
+        _ => format!("interleaved rounds: {rounds}, "),
     };
     let text = format!("{}\n\n{tables}", machine(&rounds));
     print!("{text}");
@@ -166,15 +172,18 @@ fn machine(rounds: &str) -> String {
     )
 }
 
-/// Runs all rounds. The first glibc run of a workload is what the others'
+/// Runs all rounds, or as many as fit into `limit` (at least one), and says how
+/// many. The first glibc run of a workload is what the others'
 /// output is held against.
 fn time(
     bench: &Path,
     workloads: &[Workload],
     allocators: &[Allocator],
     rounds: usize,
+    limit: Option<Duration>,
     bar: &ProgressBar,
-) -> Result<Vec<Row>> {
+) -> Result<(Vec<Row>, usize)> {
+    let begin = Instant::now();
     bar.set_length((workloads.len() * allocators.len() * rounds) as u64);
     let mut rows: Vec<Row> = workloads
         .iter()
@@ -187,6 +196,11 @@ fn time(
         .collect();
     let mut references: Vec<Option<Outcome>> = workloads.iter().map(|_| None).collect();
     for round in 0..rounds {
+        // The next one takes as long as those before did on the average.
+        let done = u32::try_from(round)?;
+        if limit.is_some_and(|limit| done > 0 && begin.elapsed() / done * (done + 1) > limit) {
+            return Ok((rows, round));
+        }
         for ((workload, row), reference) in workloads.iter().zip(&mut rows).zip(&mut references) {
             for turn in 0..allocators.len() {
                 // Another one begins each round; glibc in the first.
@@ -204,7 +218,7 @@ fn time(
             }
         }
     }
-    Ok(rows)
+    Ok((rows, rounds))
 }
 
 /// Whether no further sample is needed: broken, or so slow that noise does not

@@ -14,6 +14,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::peer_list::{CRATES, PEERS, Peer, SETTINGS, Source};
+
 /// One column of the table: an allocator, or one setting of it.
 #[derive(Clone, Debug)]
 pub struct Allocator {
@@ -34,149 +36,6 @@ impl Allocator {
         paths.join(":")
     }
 }
-
-/// A peer, and how its library is had.
-struct Peer {
-    name: &'static str,
-    environment: &'static [(&'static str, &'static str)],
-    wrapper: &'static [&'static str],
-    /// Whether it is measured when `--allocators` does not name it.
-    by_default: bool,
-    /// One of our own libraries to preload after it.
-    companion: Option<&'static str>,
-    source: Source,
-}
-
-enum Source {
-    /// glibc's own malloc: nothing to preload.
-    Program,
-    /// Built by `recipe` from a vendored crate's folder; compiler and arguments.
-    Crate { folder: &'static str, library: &'static str, recipe: &'static [&'static str] },
-    /// Unpacked from a Debian package.
-    Debian { package: &'static str, file: &'static str },
-    /// Built from our own `benches/peers`.
-    Own { file: &'static str },
-    /// On the machine already, or else a package that must be installed.
-    Installed { file: &'static str, package: &'static str },
-}
-
-/// Exact versions, so that figures of different days can be compared.
-const CRATES: &str = r#"
-libmimalloc-sys = "=0.1.49"
-snmalloc-sys = "=0.7.6"
-scudo-sys = "=0.2.2"
-"#;
-
-const MIMALLOC: &str = "-O3 -DNDEBUG -fPIC -shared -ftls-model=initial-exec -fno-builtin-malloc \
-    -fvisibility=hidden -DMI_SHARED_LIB -DMI_SHARED_LIB_EXPORT -DMI_MALLOC_OVERRIDE=1 \
-    -I c_src/mimalloc/v3/include c_src/mimalloc/v3/src/static.c -lpthread";
-const SNMALLOC: &str = "-std=c++20 -O3 -DNDEBUG -DSNMALLOC_USE_WAIT_ON_ADDRESS=1 -fPIC -shared -mcx16 \
-    -ftls-model=initial-exec -fvisibility=hidden -I upstream/src \
-    upstream/src/snmalloc/override/malloc.cc upstream/src/snmalloc/override/new.cc -latomic";
-const SCUDO_19: &str =
-    "usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.scudo_standalone-x86_64.so";
-const HEAPTRACK: &str = "/usr/lib/heaptrack/libheaptrack_preload.so";
-
-const PEERS: &[Peer] = &[
-    Peer::plain("glibc", Source::Program),
-    Peer::plain(
-        "mi3",
-        Source::Crate {
-            folder: "libmimalloc-sys",
-            library: "libmimalloc3.so",
-            recipe: &["gcc", MIMALLOC],
-        },
-    ),
-    Peer::plain(
-        "mi3-secure",
-        Source::Crate {
-            folder: "libmimalloc-sys",
-            library: "libmimalloc3-secure.so",
-            recipe: &["gcc", "-DMI_SECURE=4", MIMALLOC],
-        },
-    ),
-    Peer::plain("scudo", Source::Debian { package: "libclang-rt-19-dev", file: SCUDO_19 }),
-    Peer::plain(
-        "jemalloc",
-        Source::Debian {
-            package: "libjemalloc2",
-            file: "usr/lib/x86_64-linux-gnu/libjemalloc.so.2",
-        },
-    ),
-    Peer::plain(
-        "tcmalloc",
-        Source::Debian {
-            package: "libtcmalloc-minimal4",
-            file: "usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4",
-        },
-    ),
-    Peer::plain(
-        "snmalloc",
-        Source::Crate {
-            folder: "snmalloc-sys",
-            library: "libsnmalloc.so",
-            recipe: &["g++", SNMALLOC],
-        },
-    ),
-    // Unwinds by frame pointers, so in code built without them it keeps one or
-    // two frames a block: a kind figure for LeakSanitizer.
-    Peer {
-        environment: &[("LSAN_OPTIONS", "detect_leaks=0")],
-        companion: Some("first_malloc.c"),
-        ..Peer::plain(
-            "lsan",
-            Source::Debian { package: "liblsan0", file: "usr/lib/x86_64-linux-gnu/liblsan.so.0" },
-        )
-    },
-    // Unwinds by CFI, as heapwarden does.
-    Peer {
-        environment: &[("LSAN_OPTIONS", "detect_leaks=0:fast_unwind_on_malloc=0")],
-        companion: Some("first_malloc.c"),
-        by_default: false,
-        ..Peer::plain(
-            "lsan-cfi",
-            Source::Debian { package: "liblsan0", file: "usr/lib/x86_64-linux-gnu/liblsan.so.0" },
-        )
-    },
-    Peer {
-        by_default: false,
-        ..Peer::plain(
-            "snmalloc-checks",
-            Source::Crate {
-                folder: "snmalloc-sys",
-                library: "libsnmalloc-checks.so",
-                recipe: &["g++", "-DSNMALLOC_CHECK_CLIENT", SNMALLOC],
-            },
-        )
-    },
-    // The recording half alone: what its helper process costs is left out.
-    Peer {
-        environment: &[("DUMP_HEAPTRACK_OUTPUT", "/dev/null")],
-        by_default: false,
-        ..Peer::plain("heaptrack", Source::Installed { file: HEAPTRACK, package: "heaptrack" })
-    },
-    Peer {
-        wrapper: &["valgrind", "-q", "--leak-check=full", "--log-file=/dev/null"],
-        by_default: false,
-        ..Peer::plain("valgrind", Source::Program)
-    },
-    // Only a yardstick for --instructions.
-    Peer { by_default: false, ..Peer::plain("bump", Source::Own { file: "bump.c" }) },
-];
-
-impl Peer {
-    const fn plain(name: &'static str, source: Source) -> Peer {
-        Peer { name, environment: &[], wrapper: &[], by_default: true, companion: None, source }
-    }
-}
-
-/// Settings of heapwarden that are columns of their own: name, options, by default.
-const SETTINGS: &[(&str, &str, bool)] = &[
-    ("heapwarden", "exitcode=0:detect_leaks=0", true),
-    ("heapwarden-leakcheck", "exitcode=0", true),
-    ("heapwarden-nostack", "exitcode=0:detect_leaks=0:stack_depth=0", true),
-    ("heapwarden-off", "exitcode=0:detect_leaks=0:stack_depth=0:poison=none:quarantine_mb=0", true),
-];
 
 /// The columns asked for, in the order of the tables above; builds or fetches
 /// what is not there yet. An empty `wanted` means the usual ones.
@@ -289,18 +148,20 @@ impl Shed {
     fn vendored(&self) -> Result<PathBuf> {
         let manifest = self.root.join("crates");
         let vendor = manifest.join("vendor");
+        let wanted = format!(
+            "[package]\nname = \"peers\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+             [lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]{CRATES}"
+        );
+        let list = manifest.join("Cargo.toml");
         if vendor.is_dir() {
-            return Ok(vendor);
+            if fs::read_to_string(&list).is_ok_and(|had| had == wanted) {
+                return Ok(vendor);
+            }
+            fs::remove_dir_all(&vendor)?;
         }
         fs::create_dir_all(&manifest)?;
         fs::write(manifest.join("lib.rs"), "")?;
-        fs::write(
-            manifest.join("Cargo.toml"),
-            format!(
-                "[package]\nname = \"peers\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-                 [lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]{CRATES}"
-            ),
-        )?;
+        fs::write(list, wanted)?;
         let fresh = manifest.join("vendor.part");
         let _ = fs::remove_dir_all(&fresh);
         run(Command::new("cargo").args(["vendor", "-q", "vendor.part"]).current_dir(&manifest))

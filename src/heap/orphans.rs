@@ -6,7 +6,7 @@
 //! and only if one is alike the words are looked at one by one.
 //!
 //! ```text
-//!   fresh     64 notes: a child's is at its address modulo 64 sixteens, hashed
+//!   fresh     256 notes, a child's at the place that its address hashes to
 //!   settled   a hash table by the child's address ([`super::orphan_table`])
 //! ```
 //!
@@ -31,7 +31,7 @@ use crate::sync::atomics::Ordering::Relaxed;
 use crate::units::StackId;
 
 /// Fresh notes.
-const FRESH: usize = 64;
+const FRESH: usize = 256;
 /// Bytes of a holder whose words are looked at, if one of the first 256 is
 /// alike.
 const LOOKED_AT: usize = 4096;
