@@ -25,7 +25,7 @@ pub const NOTE_TYPE: u32 = 1;
 /// First word of a root: "hwledger" as bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"hwledger");
 /// Version of the tables.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// An address inside the process that holds the root.
 #[derive(Clone, Copy, Debug)]
@@ -160,8 +160,11 @@ pub struct ThreadHeapFields {
     pub ring_tail: u32,
     /// A word: what lies before it was freed by an earlier owner.
     pub ring_inherited: u32,
-    /// A word: bytes held back.
+    /// A word: bytes held back, and the room below.
     pub held: u32,
+    /// A word: bytes that may be held back before the quarantine is looked at
+    /// again; below zero if it is late.
+    pub held_room: u32,
     /// 32 bits.
     pub number: u32,
     /// 32 bits.

@@ -11,11 +11,12 @@
 pub mod instruction;
 mod pattern;
 mod poison;
+mod vector;
 mod violation;
 
 pub use pattern::{GUARD_BYTES, Pattern};
 pub use poison::{
-    EDGE, SHORT, Tier, fill, fill_short, first_difference, first_guard_difference, holds, verify,
-    verify_short,
+    EDGE, LAST, SHORT, SHORTEST, Tier, fill, fill_short, first_difference, first_guard_difference,
+    holds, holds_before, verify, verify_short,
 };
 pub use violation::{Violation, ViolationKind};

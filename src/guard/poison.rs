@@ -9,6 +9,7 @@
 //! Slots start and end at multiples of 16.
 
 use super::pattern::Pattern;
+use super::vector::{Vector, all, and, bits, broadcast, equal, store};
 
 /// Bytes at each end of a large free block that are covered whole.
 pub const EDGE: usize = 128;
@@ -34,112 +35,67 @@ impl Tier {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod vector {
-    pub use core::arch::x86_64::__m128i as Vector;
-    use core::arch::x86_64::*;
-
-    #[inline(always)]
-    pub fn broadcast(word: u64) -> Vector {
-        // SAFETY: SSE2 is part of x86_64.
-        unsafe { _mm_set1_epi64x(word as i64) }
-    }
-    /// # Safety
-    /// 16 bytes at `at` are readable.
-    #[inline(always)]
-    pub unsafe fn difference(at: *const u8, want: Vector) -> Vector {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_xor_si128(_mm_loadu_si128(at.cast()), want) }
-    }
-    /// # Safety
-    /// 16 bytes at `at` are writable.
-    #[inline(always)]
-    pub unsafe fn store(at: *mut u8, value: Vector) {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_storeu_si128(at.cast(), value) }
-    }
-    #[inline(always)]
-    pub fn or(a: Vector, b: Vector) -> Vector {
-        // SAFETY: SSE2 is part of x86_64.
-        unsafe { _mm_or_si128(a, b) }
-    }
-    #[inline(always)]
-    pub fn is_zero(a: Vector) -> bool {
-        // SAFETY: SSE2 is part of x86_64.
-        unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128())) == 0xffff }
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod vector {
-    pub type Vector = u128;
-    #[inline(always)]
-    pub fn broadcast(word: u64) -> Vector {
-        (word as u128) << 64 | word as u128
-    }
-    /// # Safety
-    /// 16 bytes at `at` are readable.
-    #[inline(always)]
-    pub unsafe fn difference(at: *const u8, want: Vector) -> Vector {
-        // SAFETY: the caller's promise.
-        unsafe { at.cast::<u128>().read_unaligned() ^ want }
-    }
-    /// # Safety
-    /// 16 bytes at `at` are writable.
-    #[inline(always)]
-    pub unsafe fn store(at: *mut u8, value: Vector) {
-        // SAFETY: the caller's promise.
-        unsafe { at.cast::<u128>().write_unaligned(value) }
-    }
-    #[inline(always)]
-    pub fn or(a: Vector, b: Vector) -> Vector {
-        a | b
-    }
-    #[inline(always)]
-    pub fn is_zero(a: Vector) -> bool {
-        a == 0
-    }
-}
-
-use vector::{broadcast, difference, is_zero, or, store};
-
-/// Slots up to this size are short: done in line.
+/// Slots up to this size are shortest, and up to this size short: done in line.
+pub const SHORTEST: usize = 64;
+/// See [`SHORTEST`].
 pub const SHORT: usize = 128;
 
-/// Fills a short slot with its word.
+/// Fills a slot of at most `LARGEST` bytes, [`SHORTEST`] or [`SHORT`].
 ///
 /// # Safety
-/// As [`fill`]; `bytes` is at most [`SHORT`].
+/// As [`fill`]; `bytes` is at most `LARGEST`, and at least half of it.
 #[inline(always)]
-pub unsafe fn fill_short(start: usize, bytes: usize, pattern: Pattern) {
+pub unsafe fn fill_short<const LARGEST: usize>(start: usize, bytes: usize, pattern: Pattern) {
     let value = broadcast(pattern.0);
     let at = start as *mut u8;
     // SAFETY: every store below lies within `bytes` of `start`.
     unsafe {
-        if bytes <= 64 {
-            fill_pairs::<1>(at, bytes, value);
-        } else {
-            fill_pairs::<2>(at, bytes, value);
+        match LARGEST {
+            SHORTEST => fill_pairs::<1>(at, bytes, value),
+            _ => fill_pairs::<2>(at, bytes, value),
         }
     }
 }
 
-/// Whether a short slot still holds its word.
+/// Whether such a slot still holds its word.
 ///
 /// # Safety
-/// As [`verify`]; `bytes` is at most [`SHORT`].
+/// As [`verify`]; `bytes` is at most `LARGEST`, and at least half of it.
 #[inline(always)]
-pub unsafe fn verify_short(start: usize, bytes: usize, pattern: Pattern) -> bool {
+pub unsafe fn verify_short<const LARGEST: usize>(
+    start: usize,
+    bytes: usize,
+    pattern: Pattern,
+) -> bool {
     let want = broadcast(pattern.0);
     let at = start as *const u8;
     // SAFETY: every load below lies within `bytes` of `start`.
     unsafe {
-        if bytes <= 64 {
-            is_zero(differ_pairs::<1>(at, bytes, want))
-        } else {
-            is_zero(differ_pairs::<2>(at, bytes, want))
+        match LARGEST {
+            SHORTEST => all(same_pairs::<1>(at, bytes, want)),
+            _ => all(same_pairs::<2>(at, bytes, want)),
         }
     }
+}
+
+/// Bytes before a slot's end that [`holds_before`] can look at.
+pub const LAST: usize = 32;
+
+/// Whether the last `bytes` (1 to [`LAST`]) bytes before `end` are the
+/// pattern's.
+///
+/// # Safety
+/// `end` ends a slot.
+#[inline(always)]
+pub unsafe fn holds_before(end: usize, bytes: usize, pattern: Pattern) -> bool {
+    let want = broadcast(pattern.0);
+    // SAFETY: a slot has at least `LAST` bytes and ends at a multiple of 16.
+    let same = unsafe {
+        let at = end as *const u8;
+        bits(equal(at.sub(32), want)) | bits(equal(at.sub(16), want)) << 16
+    };
+    // The count is taken modulo 32: none for 32 bytes.
+    (!same).wrapping_shr((bytes as u32).wrapping_neg()) == 0
 }
 
 /// Fills the slot at `start` with its word, as far as `tier` covers it.
@@ -153,8 +109,10 @@ pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
     let at = start as *mut u8;
     // SAFETY: every store below lies within `bytes` of `start`.
     unsafe {
-        if bytes <= SHORT {
-            fill_short(start, bytes, pattern);
+        if bytes <= SHORTEST {
+            fill_short::<SHORTEST>(start, bytes, pattern);
+        } else if bytes <= SHORT {
+            fill_short::<SHORT>(start, bytes, pattern);
         } else if bytes <= 256 {
             fill_pairs::<4>(at, bytes, value);
         } else if tier == Tier::Whole {
@@ -176,7 +134,7 @@ pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
 /// # Safety
 /// As [`fill`], with `bytes >= 32 * N`.
 #[inline(always)]
-unsafe fn fill_pairs<const N: usize>(at: *mut u8, bytes: usize, value: vector::Vector) {
+unsafe fn fill_pairs<const N: usize>(at: *mut u8, bytes: usize, value: Vector) {
     for i in 0..N {
         // SAFETY: 32 * N <= bytes.
         unsafe {
@@ -191,7 +149,7 @@ unsafe fn fill_pairs<const N: usize>(at: *mut u8, bytes: usize, value: vector::V
 /// # Safety
 /// As [`fill`], with `bytes >= 64`.
 #[inline(always)]
-unsafe fn fill_run(at: *mut u8, bytes: usize, value: vector::Vector) {
+unsafe fn fill_run(at: *mut u8, bytes: usize, value: Vector) {
     let mut offset = 0;
     // SAFETY: whole lines below the last one, which ends at `bytes`.
     unsafe {
@@ -214,12 +172,14 @@ pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -
     let at = start as *const u8;
     // SAFETY: every load below lies within `bytes` of `start`.
     unsafe {
-        if bytes <= SHORT {
-            verify_short(start, bytes, pattern)
+        if bytes <= SHORTEST {
+            verify_short::<SHORTEST>(start, bytes, pattern)
+        } else if bytes <= SHORT {
+            verify_short::<SHORT>(start, bytes, pattern)
         } else if bytes <= 256 {
-            is_zero(differ_pairs::<4>(at, bytes, want))
+            all(same_pairs::<4>(at, bytes, want))
         } else if tier == Tier::Whole {
-            is_zero(differ_run(at, bytes, want))
+            all(same_run(at, bytes, want))
         } else {
             let mut sum = 0;
             let mut offset = EDGE;
@@ -228,10 +188,7 @@ pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -
                 offset += 64;
             }
             sum == 0
-                && is_zero(or(
-                    differ_run(at, EDGE, want),
-                    differ_run(at.add(bytes - EDGE), EDGE, want),
-                ))
+                && all(and(same_run(at, EDGE, want), same_run(at.add(bytes - EDGE), EDGE, want)))
         }
     }
 }
@@ -239,39 +196,35 @@ pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -
 /// # Safety
 /// As [`verify`], with `bytes >= 32 * N`.
 #[inline(always)]
-unsafe fn differ_pairs<const N: usize>(
-    at: *const u8,
-    bytes: usize,
-    want: vector::Vector,
-) -> vector::Vector {
-    let mut sum = broadcast(0);
+unsafe fn same_pairs<const N: usize>(at: *const u8, bytes: usize, want: Vector) -> Vector {
+    let mut same = broadcast(u64::MAX);
     for i in 0..N {
         // SAFETY: 32 * N <= bytes.
         unsafe {
-            let a = or(difference(at.add(i * 32), want), difference(at.add(i * 32 + 16), want));
-            let b = or(
-                difference(at.add(bytes - i * 32 - 32), want),
-                difference(at.add(bytes - i * 32 - 16), want),
+            let a = and(equal(at.add(i * 32), want), equal(at.add(i * 32 + 16), want));
+            let b = and(
+                equal(at.add(bytes - i * 32 - 32), want),
+                equal(at.add(bytes - i * 32 - 16), want),
             );
-            sum = or(sum, or(a, b));
+            same = and(same, and(a, b));
         }
     }
-    sum
+    same
 }
 
 /// # Safety
 /// As [`verify`], with `bytes >= 64`.
 #[inline(always)]
-unsafe fn differ_run(at: *const u8, bytes: usize, want: vector::Vector) -> vector::Vector {
-    let mut sum = broadcast(0);
+unsafe fn same_run(at: *const u8, bytes: usize, want: Vector) -> Vector {
+    let mut same = broadcast(u64::MAX);
     let mut offset = 0;
     // SAFETY: whole lines below the last one, which ends at `bytes`.
     unsafe {
         while offset < bytes - 64 {
-            sum = or(sum, differ_pairs::<1>(at.add(offset), 64, want));
+            same = and(same, same_pairs::<1>(at.add(offset), 64, want));
             offset += 64;
         }
-        or(sum, differ_pairs::<1>(at.add(bytes - 64), 64, want))
+        and(same, same_pairs::<1>(at.add(bytes - 64), 64, want))
     }
 }
 
@@ -366,6 +319,26 @@ mod tests {
 
     #[repr(align(64))]
     struct Buffer([u8; 8192]);
+
+    #[test]
+    fn the_last_bytes_are_looked_at_and_no_others() {
+        let pattern = Pattern::at(0x4_3210);
+        let mut buffer = Buffer([0; 8192]);
+        let end = buffer.0.as_ptr() as usize + 128;
+        for bytes in 1..=LAST {
+            for offset in 0..128 {
+                buffer.0[offset] = if offset + bytes >= 128 { pattern.byte(offset) } else { b'.' };
+            }
+            // SAFETY: inside the buffer.
+            assert!(unsafe { holds_before(end, bytes, pattern) }, "{bytes}");
+            for damaged in 128 - bytes..128 {
+                buffer.0[damaged] ^= 1;
+                // SAFETY: as above.
+                assert!(!unsafe { holds_before(end, bytes, pattern) }, "{bytes} {damaged}");
+                buffer.0[damaged] ^= 1;
+            }
+        }
+    }
 
     #[test]
     fn each_covered_byte_of_each_size_is_guarded_and_no_other_is_touched() {

@@ -1,10 +1,10 @@
-//! Allocation: the fast path, and the general one behind it.
+//! Allocation by the general path, behind the fast one ([`super::take`]).
 
 use super::pool::{self, Entered};
-use super::settings::{FILL_BYTE, GATE_UNPOISONED, mode};
-use super::thread_heap::{ThreadHeap, current};
+use super::settings::{FILL_BYTE, mode};
+use super::thread_heap::ThreadHeap;
 use super::{check, crime, guard_page, judge, pressure, refill, span};
-use crate::guard::{self, Pattern, SHORT, Tier};
+use crate::guard::{self, Pattern, Tier};
 use crate::ledger::{self, Record};
 use crate::memory::{NO_SLOT, Window};
 use crate::slab::{MEDIUM_LIMIT, SizeClass};
@@ -24,120 +24,6 @@ pub struct Request {
     pub family: Family,
     /// Every byte must be zero.
     pub zeroed: bool,
-}
-
-/// Allocates `size` bytes aligned to 16 for the family with number `FAMILY` on
-/// the fast path; where that cannot be, what `otherwise` gives, which is to
-/// call [`general`].
-///
-/// The parts of it are functions of their own that end in a jump to the next,
-/// so that the usual way saves only the registers that it needs itself.
-#[inline(always)]
-pub fn allocate<const FAMILY: u8>(
-    size: usize,
-    entry: Entry,
-    otherwise: impl FnOnce(usize, Entry) -> *mut u8,
-) -> *mut u8 {
-    let heap = current();
-    if size > SizeClass::SMALL_LIMIT || heap.is_null() {
-        return otherwise(size, entry);
-    }
-    // SAFETY: the thread's heap, alive while the thread is; the gate says
-    // that nobody is inside it.
-    unsafe {
-        match (*heap).gate() {
-            0 => take_small::<FAMILY, true, _>(size, entry, heap, otherwise),
-            GATE_UNPOISONED => take_small::<FAMILY, false, _>(size, entry, heap, otherwise),
-            _ => otherwise(size, entry),
-        }
-    }
-}
-
-/// Goes into `heap` and takes a slot of the current slab.
-///
-/// # Safety
-/// `heap` is the calling thread's, and nobody is inside; `size` is small.
-#[inline(never)]
-unsafe fn take_small<const FAMILY: u8, const POISONED: bool, Otherwise>(
-    size: usize,
-    entry: Entry,
-    heap: *mut ThreadHeap,
-    otherwise: Otherwise,
-) -> *mut u8
-where
-    Otherwise: FnOnce(usize, Entry) -> *mut u8,
-{
-    // SAFETY: the caller's promise; a bin's slab is this heap's (or the empty
-    // one): its first line and its records are this thread's to change.
-    unsafe {
-        let heap = &mut *heap;
-        heap.enter();
-        let slab = heap.bins[SizeClass::small(size).0 as usize];
-        let index = (*slab).free as usize;
-        if index == usize::from(NO_SLOT) {
-            return take_after_refill::<FAMILY, POISONED, _>(size, entry, heap, otherwise);
-        }
-        let slot = (*slab).slot as usize;
-        let start = (*slab).first + index * slot;
-        let pattern = Pattern::of_slot((*slab).pattern, start);
-        let is_whole = match slot <= SHORT {
-            _ if !POISONED => true,
-            true => guard::verify_short(start, slot, pattern),
-            false => verify_long(start, slot, pattern),
-        };
-        if !is_whole {
-            heap.leave();
-            return otherwise(size, entry);
-        }
-        if !POISONED {
-            arm_slot(start, size, slot, pattern);
-        }
-        let stack = heap.capture(entry);
-        let record = (*slab).records.add(index);
-        (*slab).free = Record((*record).load(Relaxed)).next();
-        let base = heap.live_base.load(Relaxed);
-        let live = Record::complete(base, Family::from_bits(FAMILY), slot - size, stack);
-        (*record).store(live.0, Release);
-        heap.count_in(size);
-        heap.leave();
-        start as *mut u8
-    }
-}
-
-/// The current slab is used up: takes a slot of the next one that has room.
-///
-/// # Safety
-/// As [`take_small`], but the thread is inside the heap.
-#[cold]
-#[inline(never)]
-unsafe fn take_after_refill<const FAMILY: u8, const POISONED: bool, Otherwise>(
-    size: usize,
-    entry: Entry,
-    heap: &mut ThreadHeap,
-    otherwise: Otherwise,
-) -> *mut u8
-where
-    Otherwise: FnOnce(usize, Entry) -> *mut u8,
-{
-    heap.finder = heap.capture(entry);
-    let is_filled =
-        !guard_page::is_due(heap) && refill::refill_from_own(heap, SizeClass::small(size));
-    heap.leave();
-    if !is_filled {
-        return otherwise(size, entry);
-    }
-    // SAFETY: the caller's promise, and the thread has left the heap.
-    unsafe { take_small::<FAMILY, POISONED, _>(size, entry, heap, otherwise) }
-}
-
-/// Whether a small slot that is not short holds its pattern.
-///
-/// # Safety
-/// The slot is free and the caller's.
-#[inline(never)]
-unsafe fn verify_long(start: usize, slot: usize, pattern: Pattern) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { guard::verify(start, slot, pattern, Tier::Whole) }
 }
 
 /// Allocates in every other case.
@@ -228,7 +114,7 @@ pub(super) fn place(heap: &mut Entered, request: &Request, stack: StackId) -> us
 
 fn take_slot(heap: &mut Entered, class: SizeClass, request: &Request, stack: StackId) -> usize {
     loop {
-        let slab = heap.bins[class.0 as usize];
+        let slab = heap.bin(class);
         // SAFETY: a bin's slab is this heap's or the empty one.
         let index = unsafe { (*slab).free };
         if index == NO_SLOT {
@@ -304,25 +190,6 @@ pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
         while at < to {
             (at as *mut u64).write(pattern.0);
             at += 8;
-        }
-    }
-}
-
-/// [`arm`] for what is behind a block of `size` bytes in a slot.
-///
-/// # Safety
-/// As [`arm`]; the slot has at least 8 bytes more than the block.
-#[inline(always)]
-unsafe fn arm_slot(start: usize, size: usize, slot: usize, pattern: Pattern) {
-    let (end, last) = (start + size, start + slot - 8);
-    let second = ((end + 8) & !7).min(last);
-    // SAFETY: three words within the slot, behind the block.
-    unsafe {
-        (end as *mut u64).write_unaligned(pattern.seen_from(end));
-        (second as *mut u64).write(pattern.0);
-        (last as *mut u64).write(pattern.0);
-        if slot - size > 24 {
-            arm(end, start + slot, pattern);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use super::allocate::arm;
 use super::free::{Slot, guards_whole, slot_of};
-use super::settings::GATE_UNPOISONED;
+use super::settings::{GATE_BARE, GATE_PLAIN};
 use super::span;
 use super::thread_heap::{ThreadHeap, current};
 use crate::guard::{self, EDGE, GUARD_BYTES, Pattern, Tier};
@@ -35,7 +35,7 @@ pub fn try_resize(pointer: usize, size: usize, entry: Entry) -> *mut u8 {
     }
     // SAFETY: the thread's own heap; the gate says nobody is inside.
     unsafe {
-        if !matches!((*heap).gate(), 0 | GATE_UNPOISONED) {
+        if (*heap).gate() & !GATE_BARE != GATE_PLAIN {
             return null_mut();
         }
         let done = match slot_of(pointer) {
@@ -83,9 +83,9 @@ unsafe fn resize_slot(
         let old = slot - word.slack();
         let pattern = Pattern::of_slot((*granule).pattern, pointer);
         let is_whole = if slot <= Tier::WHOLE_LIMIT {
-            guards_whole((*granule).pattern, pointer, word.slack(), slot)
+            guards_whole(pattern, pointer, word.slack(), slot)
         } else {
-            let before = Pattern::of_slot((*granule).pattern, pointer.wrapping_sub(slot));
+            let before = pattern.before(slot);
             let end = pointer + slot;
             guard::holds(pointer - 8, pointer, before)
                 && is_near_whole(pointer, old, size, end, pattern)
@@ -176,7 +176,9 @@ fn finish(
     entry: Entry,
 ) {
     heap.enter();
-    let stack = heap.capture(entry);
+    // SAFETY: realloc's caller pushed its return address there.
+    let known = unsafe { heap.known_stack::<true>(entry) };
+    let stack = known.unwrap_or_else(|| heap.capture(entry));
     let base = heap.live_base.load(Relaxed);
     record.store(Record::complete(base, word.family(), slack, stack).0, Release);
     heap.count_out(old);

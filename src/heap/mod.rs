@@ -40,20 +40,22 @@ mod pressure;
 mod quarantine;
 mod refill;
 mod resize;
+mod retire;
 mod settings;
 mod span;
+mod take;
 mod thread_heap;
 
 pub use address_words::watch_holders;
 pub use allocate::ignore_scope;
-pub use allocate::{Request, allocate, general as allocate_general};
+pub use allocate::{Request, general as allocate_general};
 pub use census::for_each_live;
 pub use central::{Memory, limit as memory_limit, memory, set_limit, trim, used};
 pub use check::{check_block, check_heap, check_slice, is_whole, set_check_every};
 pub use crime::{on_violation, set_violation_handler};
 pub use epoch::mark;
 pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork, before_fork_within};
-pub use free::{free, general as free_general, try_size_of};
+pub use free::{general as free_general, try_size_of};
 pub use guard_page::{guarded_at, set_guard_sample};
 pub use in_place::try_resize;
 pub use judge::{Block, Found, for_each_block, ignore, judge, locate};
@@ -63,8 +65,10 @@ pub use pool::{ThreadInfo, capture, capture_interrupted, for_each_thread};
 pub use pressure::{Hooks, Shortage, set_hooks, set_marks, set_watching, was_calm};
 pub use quarantine::Held;
 pub use resize::{resize, usable_size};
+pub use retire::free;
 pub use settings::{
     FILL_BYTE, Poisoning, Settings, configure, settings, watch_operators, watch_ordinals,
 };
 pub use span::{Tombstone, tombstone};
+pub use take::allocate;
 pub use thread_heap::{Statistics, ThreadHeap, current_thread, statistics};

@@ -37,6 +37,7 @@ const THREAD_HEAP: ThreadHeapFields = ThreadHeapFields {
     ring_tail: offset_of!(ThreadHeap, quarantine.tail) as u32,
     ring_inherited: offset_of!(ThreadHeap, quarantine.inherited) as u32,
     held: offset_of!(ThreadHeap, quarantine.bytes) as u32,
+    held_room: offset_of!(ThreadHeap, quarantine.room) as u32,
     number: offset_of!(ThreadHeap, number) as u32,
     kernel_id: offset_of!(ThreadHeap, kernel_id) as u32,
     state: offset_of!(ThreadHeap, state) as u32,

@@ -10,7 +10,7 @@
 
 use super::quarantine::Quarantine;
 use super::settings::mode;
-use super::thread_heap::{ThreadHeap, current, no_slab};
+use super::thread_heap::{ThreadHeap, current};
 use super::{epoch, refill, settings};
 use crate::ledger::Record;
 use crate::memory;
@@ -184,7 +184,7 @@ fn make_heap() -> Option<*mut ThreadHeap> {
     // SAFETY: fresh zeroed memory of the right size, aligned to a page; zero
     // is valid for every field but the bins, set here.
     unsafe {
-        (*heap).bins = [no_slab(); crate::slab::CLASSES];
+        (*heap).empty_bins();
         (&raw mut (*heap).quarantine).write(quarantine);
         (*heap).modes.store(settings::modes(), Relaxed);
         (*heap).live_base.store(Record::live_base(0), Relaxed);

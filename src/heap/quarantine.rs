@@ -2,18 +2,19 @@
 //! their way home.
 //!
 //! ```text
-//!   ring   tail ── held, oldest first ── next · · · stop
+//!   ring   tail ── held, oldest first ── next · room · ·
 //!   entry  | granule 24 | stack of the free 23 | slot 11 | (5) | special |
 //!           63        40  39                17  16      6          0
 //! ```
 //!
 //! *granule* is the first of the slab or span; *special* marks what is looked
 //! at once more when it leaves: spans, and slots above [`Tier::WHOLE_LIMIT`].
-//! free only appends; when it reaches `stop`, at most [`STRIDE`] entries
-//! later, [`turn`] lets the oldest go, many in one loop.
+//! free only appends, and takes the block's bytes off `room`; when that is used
+//! up, [`turn`] lets the oldest go, many in one loop.
 //!
-//! Invariant: after each operation `next != stop`, so that there is room for
-//! one more. Only the owning thread writes; others read as it stands.
+//! Invariant: after each operation `room` is not below zero, and the ring has
+//! an entry for each [`SMALLEST`] bytes of it and one more before its end. Only
+//! the owning thread writes; others read as it stands.
 
 use super::epoch::{self, LEAST_QUARANTINE};
 use super::thread_heap::ThreadHeap;
@@ -21,6 +22,7 @@ use super::{crime, pool, refill, settings, span};
 use crate::guard::Tier;
 use crate::ledger::Record;
 use crate::memory::{Granule, Kind, NO_SLOT, Window, allocate_metadata, free_metadata};
+use crate::slab::SizeClass;
 use crate::sync::atomics::{
     Ordering::{AcqRel, Relaxed, Release},
     writes,
@@ -32,8 +34,12 @@ use core::ptr::{self, NonNull};
 const FIRST_RING: usize = 2048;
 /// Entries that a ring may grow to.
 const LARGEST_RING: usize = 1 << 18;
+/// The most bytes that are appended between two turns, but for the last block.
+const STRIDE: usize = 8192;
+/// The least bytes of a block.
+const SMALLEST: usize = SizeClass(0).slot();
 /// The most entries that are appended between two turns.
-const STRIDE: usize = 32;
+const STRIDE_ENTRIES: usize = STRIDE / SMALLEST + 1;
 
 const STACK_SHIFT: u32 = 17;
 const GRANULE_SHIFT: u32 = 40;
@@ -97,9 +103,11 @@ impl Held {
 #[repr(C)]
 pub(super) struct Quarantine {
     pub(super) next: *mut Held,
-    stop: *mut Held,
-    /// Bytes of slots and spans held, and how many there may be.
+    /// Bytes that may be appended before the next turn; below zero it is due.
+    pub(super) room: isize,
+    /// Bytes of slots and spans held, when the room is used up to the byte.
     pub(super) bytes: usize,
+    /// How many bytes there may be.
     pub(super) limit: usize,
     pub(super) tail: usize,
     pub(super) ring: *mut Held,
@@ -115,10 +123,9 @@ impl Quarantine {
     pub(super) fn new() -> Option<Quarantine> {
         let ring = allocate_metadata(FIRST_RING * size_of::<Held>())?.cast::<Held>().as_ptr();
         let limit = settings::quarantine().unwrap_or(LEAST_QUARANTINE);
-        let stop = ring.wrapping_add(STRIDE);
-        let (bytes, tail, lap, inherited) = (0, 0, 0, 0);
+        let (room, bytes, tail, lap, inherited) = (0, 0, 0, 0, 0);
         let mask = FIRST_RING - 1;
-        Some(Quarantine { next: ring, stop, bytes, limit, tail, ring, mask, lap, inherited })
+        Some(Quarantine { next: ring, room, bytes, limit, tail, ring, mask, lap, inherited })
     }
 
     /// Gives the ring's memory back.
@@ -137,21 +144,32 @@ impl Quarantine {
         self.inherited = self.head();
     }
 
-    /// Appends a block of `bytes`; a [`turn`] is due when [`Quarantine::is_full`].
+    /// Appends a block of `bytes`; whether a [`turn`] is due.
     #[inline(always)]
-    pub(super) fn append(&mut self, held: Held, bytes: usize) {
-        // SAFETY: `next` is below `stop`, which lies in the ring or at its end.
+    pub(super) fn append(&mut self, held: Held, bytes: usize) -> bool {
+        // SAFETY: while there is room, there is an entry.
         unsafe {
             self.next.write(held);
             self.next = self.next.add(1);
         }
-        self.bytes += bytes;
+        self.room -= bytes as isize;
+        self.room < 0
     }
 
-    /// Whether the ring or the bytes have come to their limit.
-    #[inline(always)]
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes > self.limit || self.next == self.stop
+    /// Bytes of slots and spans held. Another thread's may be off by what it
+    /// frees at this moment.
+    pub(super) fn held_bytes(&self) -> usize {
+        // SAFETY: aligned words of a live heap.
+        let (bytes, room) = unsafe {
+            ((&raw const self.bytes).read_volatile(), (&raw const self.room).read_volatile())
+        };
+        bytes.saturating_add_signed(-room)
+    }
+
+    /// Takes back the room that is left: `bytes` is what is held.
+    fn close(&mut self) {
+        self.bytes = self.bytes.saturating_add_signed(-self.room);
+        self.room = 0;
     }
 
     fn length(&self) -> usize {
@@ -199,22 +217,25 @@ impl Quarantine {
         true
     }
 
-    /// Sets the next stop: a stride on, at most at the ring's end; the ring
-    /// has that much room.
-    fn set_stop(&mut self) {
+    /// Makes room for the next blocks: a stride, at most as far as the ring
+    /// goes; it has that many entries free. `bytes` is what is held.
+    fn open(&mut self) {
         let end = self.ring.wrapping_add(self.length());
         if self.next == end {
             self.next = self.ring;
             self.lap += self.length();
         }
-        self.stop = self.next.wrapping_add(STRIDE).min(end);
+        let entries = (end as usize - self.next as usize) / size_of::<Held>();
+        let allowed = self.limit.saturating_sub(self.bytes);
+        let room = allowed.min(STRIDE).min((entries - 1) * SMALLEST);
+        self.room = room as isize;
+        self.bytes += room;
     }
 }
 
 /// Puts a retired block into the quarantine, for the general paths.
 pub(super) fn hold(heap: &mut ThreadHeap, held: Held, bytes: usize) {
-    heap.quarantine.append(held, bytes);
-    if heap.quarantine.is_full() {
+    if heap.quarantine.append(held, bytes) {
         turn(heap);
     }
 }
@@ -223,10 +244,11 @@ pub(super) fn hold(heap: &mut ThreadHeap, held: Held, bytes: usize) {
 /// for it.
 #[inline(never)]
 pub(super) fn turn(heap: &mut ThreadHeap) {
-    let quarantine = &heap.quarantine;
+    let quarantine = &mut heap.quarantine;
     if quarantine.limit == 0 {
         return flush(heap);
     }
+    quarantine.close();
     if quarantine.bytes > quarantine.limit {
         epoch::tick(heap);
         // A large block that is the only one stays, so that a use right after
@@ -235,17 +257,20 @@ pub(super) fn turn(heap: &mut ThreadHeap) {
         release(heap, least, 1);
     }
     let quarantine = &mut heap.quarantine;
-    if quarantine.head() - quarantine.tail + STRIDE > quarantine.length() && !quarantine.grow() {
-        let most = quarantine.length() - 2 * STRIDE;
+    if quarantine.head() - quarantine.tail + STRIDE_ENTRIES > quarantine.length()
+        && !quarantine.grow()
+    {
+        let most = quarantine.length() - 2 * STRIDE_ENTRIES;
         release(heap, 0, most);
     }
-    heap.quarantine.set_stop();
+    heap.quarantine.open();
 }
 
 /// Empties the quarantine.
 pub(super) fn flush(heap: &mut ThreadHeap) {
+    heap.quarantine.close();
     release(heap, 0, 0);
-    heap.quarantine.set_stop();
+    heap.quarantine.open();
 }
 
 /// Lets the oldest blocks go home until at most `bytes` (0: none) are held, or

@@ -12,7 +12,7 @@ use crate::memory::{
     GRANULE, Granule, Kind, NO_SLOT, Run, Window, allocate_metadata, free_metadata,
 };
 use crate::platform::{Host, Platform};
-use crate::slab::SizeClass;
+use crate::slab::{CLASSES, SizeClass};
 use crate::sync::atomics::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -40,7 +40,7 @@ pub(super) fn refill(heap: &mut ThreadHeap, class: SizeClass) -> bool {
         return true;
     }
     let Some(slab) = new_slab(heap, class) else { return false };
-    make_current(heap, class.0 as usize, slab);
+    make_current(heap, class, slab);
     // SAFETY: the slab is this heap's, and nothing is carved yet.
     unsafe { carve(heap, slab) };
     true
@@ -52,7 +52,7 @@ pub(super) fn refill_from_own(heap: &mut ThreadHeap, class: SizeClass) -> bool {
     epoch::tick(heap);
     let bin = class.0 as usize;
     loop {
-        let slab = heap.bins[bin];
+        let slab = heap.bin(class);
         // SAFETY: the bin's slab is this heap's (or the empty one, which has
         // no slots and no lists), and its owner's fields are this thread's.
         unsafe {
@@ -75,15 +75,15 @@ pub(super) fn refill_from_own(heap: &mut ThreadHeap, class: SizeClass) -> bool {
             let next = Window::granule(first - 1);
             // SAFETY: a listed slab of this heap.
             unsafe { unlist(heap, next) };
-            make_current(heap, bin, next);
+            make_current(heap, class, next);
             continue;
         }
         return false;
     }
 }
 
-fn make_current(heap: &mut ThreadHeap, bin: usize, slab: *mut Granule) {
-    let old = heap.bins[bin];
+fn make_current(heap: &mut ThreadHeap, class: SizeClass, slab: *mut Granule) {
+    let old = heap.bin(class);
     // SAFETY: slabs of this heap; the empty one is not written.
     unsafe {
         if old != no_slab() {
@@ -91,7 +91,7 @@ fn make_current(heap: &mut ThreadHeap, bin: usize, slab: *mut Granule) {
         }
         (*slab).listed = CURRENT;
     }
-    heap.bins[bin] = slab;
+    heap.set_bin(class, slab);
 }
 
 /// Makes the next few slots of a slab ready: pattern and records.
@@ -296,7 +296,7 @@ unsafe fn describe(run: &Run, class: SizeClass, records: NonNull<u8>, heap: *con
         let granule = Granule {
             first: run.address() + class.alignment(),
             records: records.as_ptr().cast::<AtomicU64>(),
-            pattern: Pattern::of_granule(index),
+            pattern: Pattern::of_granule(index, Window::base()),
             inverse: class.inverse(),
             rotation: class.slot().trailing_zeros(),
             slot: class.slot() as u32,
@@ -332,7 +332,7 @@ unsafe fn guard_pad(slab: *mut Granule) {
 /// The pattern of the bytes right before slot 0: as if a slot lay there.
 #[inline(always)]
 pub(super) fn before_slot_zero(slab: &Granule) -> Pattern {
-    Pattern::of_slot(slab.pattern, slab.first.wrapping_sub(slab.slot as usize))
+    Pattern::of_slot(slab.pattern, slab.first).before(slab.slot as usize)
 }
 
 /// Verifies and gives back a slab of which no slot is in use.
@@ -368,8 +368,9 @@ pub(super) unsafe fn release_slab(slab: *mut Granule) {
 /// Gives back every slab of `heap` that is empty.
 pub(super) fn release_empty(heap: &mut ThreadHeap) {
     collect_remote(heap);
-    for class in 0..heap.bins.len() {
-        let current = heap.bins[class];
+    for class in 0..CLASSES {
+        let bin = SizeClass(class as u8);
+        let current = heap.bin(bin);
         // SAFETY: this heap's slabs; an empty current slab has only slots on
         // its own lists, so these are all it ever handed out.
         unsafe {
@@ -381,7 +382,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
                     index = Record((*(*current).records.add(index as usize)).load(Relaxed)).next();
                 }
                 if (*current).fresh == free + u32::from((*current).returned_count) {
-                    heap.bins[class] = no_slab();
+                    heap.set_bin(bin, no_slab());
                     release_slab(current);
                 }
             }

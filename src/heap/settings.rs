@@ -3,6 +3,7 @@
 use crate::ledger;
 use crate::outside::Address;
 use crate::sync::atomics::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use crate::trace;
 
 /// How much of freed memory is filled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,8 @@ pub mod mode {
     pub const WATCH: u8 = 8;
     /// Blocks of this thread are ignored by leak checks (a thread's own bit).
     pub const IGNORE: u8 = 16;
+    /// Of call stacks only the caller is kept.
+    pub const CALLER_ONLY: u8 = 32;
 }
 
 /// Who wants to see every operation.
@@ -87,7 +90,6 @@ pub fn watch_ordinals(wanted: bool) {
     watch_for(Watcher::Ordinals, wanted);
 }
 
-static DEPTH: AtomicU32 = AtomicU32::new(32);
 static MODES: AtomicU32 = AtomicU32::new(0);
 /// Where the modes are, for readers outside the process.
 pub(super) const OUTSIDE: Address = Address::of(&raw const MODES);
@@ -96,7 +98,7 @@ static QUARANTINE: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Sets what new and existing threads do from now on. Meant to be called once,
 /// before the first allocation: memory freed before keeps its old filling.
 pub fn configure(settings: &Settings) {
-    DEPTH.store(settings.stack_depth, Relaxed);
+    trace::expect_depth(settings.stack_depth);
     QUARANTINE.store(settings.quarantine.unwrap_or(usize::MAX), Relaxed);
     let mut modes = match settings.poisoning {
         Poisoning::Tiered => 0,
@@ -105,6 +107,9 @@ pub fn configure(settings: &Settings) {
     };
     if settings.fill_on_alloc {
         modes |= mode::FILL;
+    }
+    if settings.stack_depth == 0 {
+        modes |= mode::CALLER_ONLY;
     }
     MODES.store(u32::from(modes), Relaxed);
     super::set_limit(settings.limit);
@@ -127,12 +132,18 @@ pub fn settings() -> Settings {
     }
 }
 
-/// The gate of a thread whose freed memory is not filled, and nothing else.
+/// The gates by which the fast paths may be taken: nobody is inside, and of the
+/// modes only these. The first has none of them.
+pub(super) const GATE_PLAIN: u16 = 0;
+/// See [`GATE_PLAIN`]: freed memory is not filled.
 pub(super) const GATE_UNPOISONED: u16 = (mode::POISON_NONE as u16) << 8;
+/// See [`GATE_PLAIN`]: only callers are kept.
+pub(super) const GATE_CALLER: u16 = (mode::CALLER_ONLY as u16) << 8;
+/// See [`GATE_PLAIN`]: both.
+pub(super) const GATE_BARE: u16 = GATE_UNPOISONED | GATE_CALLER;
 
-#[inline(always)]
 pub(super) fn depth() -> u32 {
-    DEPTH.load(Relaxed)
+    trace::expected_depth()
 }
 
 #[inline(always)]

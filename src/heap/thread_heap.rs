@@ -15,7 +15,7 @@ use super::{pool, settings};
 use crate::ledger::Record;
 use crate::memory::Granule;
 use crate::platform::linux::tls;
-use crate::slab::CLASSES;
+use crate::slab::{CLASSES, SMALL_UNITS, SizeClass};
 use crate::sync::atomics::{
     AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -51,8 +51,11 @@ pub struct ThreadHeap {
     pub(super) next_guarded: u64,
     /// Operations until the next slice of the heap is checked.
     pub(super) until_check: u64,
+    /// The same slabs as in `bins`, for each small size in units of 16 bytes
+    /// with its guard: one load less for malloc.
+    pub(super) direct: [*mut Granule; SMALL_UNITS],
     /// The slab each class takes from.
-    pub(super) bins: [*mut Granule; CLASSES],
+    bins: [*mut Granule; CLASSES],
     /// Slabs with returned slots: index + 1 of first and last, a class.
     pub(super) partial: [(u32, u32); CLASSES],
     /// When the current epoch began, in ticks, and its stamp.
@@ -106,9 +109,7 @@ pub fn statistics() -> Statistics {
     pool::for_each_heap(|heap| {
         sum.live_bytes = sum.live_bytes.wrapping_add(heap.live_bytes.load(Relaxed));
         sum.allocations += heap.allocations.load(Relaxed);
-        // The number is the owner's; a torn read is impossible, a stale one harmless.
-        // SAFETY: an aligned word inside a live heap.
-        sum.held_bytes += unsafe { (&raw const heap.quarantine.bytes).read_volatile() };
+        sum.held_bytes += heap.quarantine.held_bytes();
         sum.threads += u32::from(heap.state.load(Relaxed) == 1);
     });
     sum
@@ -139,6 +140,26 @@ impl ThreadHeap {
         unsafe { (&raw const *self).cast::<u16>().read_volatile() }
     }
 
+    /// The slab that a class takes from.
+    #[inline(always)]
+    pub(super) fn bin(&self, class: SizeClass) -> *mut Granule {
+        self.bins[class.0 as usize]
+    }
+
+    /// From now on a class takes from this slab.
+    pub(super) fn set_bin(&mut self, class: SizeClass, slab: *mut Granule) {
+        self.bins[class.0 as usize] = slab;
+        if let Some(units) = class.units() {
+            self.direct[units].fill(slab);
+        }
+    }
+
+    /// No class has a slab.
+    pub(super) fn empty_bins(&mut self) {
+        self.bins = [no_slab(); CLASSES];
+        self.direct = [no_slab(); SMALL_UNITS];
+    }
+
     /// The owner goes in.
     #[inline(always)]
     pub(super) fn enter(&self) {
@@ -151,6 +172,22 @@ impl ThreadHeap {
     pub(super) fn leave(&self) {
         compiler_fence(SeqCst);
         self.busy.store(0, Relaxed);
+    }
+
+    /// The caller's stack if one look tells, for the fast paths; `DEEP`: more
+    /// than the caller is kept. The thread is inside.
+    ///
+    /// # Safety
+    /// `entry.sp` is where the caller's call put its return address.
+    #[inline(always)]
+    pub(super) unsafe fn known_stack<const DEEP: bool>(&self, entry: Entry) -> Option<StackId> {
+        // SAFETY: the caller's promise; a signal handler takes another heap.
+        unsafe {
+            match DEEP {
+                true => self.trace.known(entry),
+                false => self.trace.known_caller(entry),
+            }
+        }
     }
 
     /// Interns the caller's stack.

@@ -15,4 +15,4 @@
 
 mod size_class;
 
-pub use size_class::{CLASSES, MEDIUM_LIMIT, SMALL_CLASSES, SizeClass};
+pub use size_class::{CLASSES, MEDIUM_LIMIT, SMALL_CLASSES, SMALL_UNITS, SizeClass};

@@ -12,11 +12,14 @@
 use crate::guard::GUARD_BYTES;
 use crate::memory::GRANULE;
 use crate::units::align_up;
+use core::ops::Range;
 
 /// How many classes there are.
 pub const CLASSES: usize = 72;
-/// Classes up to this one have 64 KiB slabs and are found by table.
+/// Classes up to this one have 64 KiB slabs and are found by units.
 pub const SMALL_CLASSES: usize = 32;
+/// Small sizes in units of 16 bytes with their guard, and 0.
+pub const SMALL_UNITS: usize = (SizeClass::SMALL_LIMIT + GUARD_BYTES).div_ceil(16) + 1;
 /// The largest block that has a slot; larger ones are spans.
 pub const MEDIUM_LIMIT: usize = SizeClass(CLASSES as u8 - 1).slot() - GUARD_BYTES;
 
@@ -44,10 +47,20 @@ impl SizeClass {
         SizeClass((LINEAR - 1 + (power as usize - 8) * 8 + index) as u8)
     }
 
-    /// [`SizeClass::of`] by one load, for `size` up to [`SizeClass::SMALL_LIMIT`].
+    /// A small size (up to [`SizeClass::SMALL_LIMIT`]) in units of 16 bytes,
+    /// with its guard.
     #[inline(always)]
-    pub fn small(size: usize) -> SizeClass {
-        SizeClass(SMALL[(size + GUARD_BYTES + 15) >> 4])
+    pub const fn unit(size: usize) -> usize {
+        (size + GUARD_BYTES + 15) >> 4
+    }
+
+    /// The units that the class serves, if it is small.
+    pub const fn units(self) -> Option<Range<usize>> {
+        if self.0 as usize >= SMALL_CLASSES {
+            return None;
+        }
+        let from = if self.0 == 0 { 0 } else { SizeClass(self.0 - 1).slot() / 16 + 1 };
+        Some(from..self.slot() / 16 + 1)
     }
 
     /// Bytes from one slot to the next.
@@ -98,17 +111,6 @@ impl SizeClass {
     }
 }
 
-static SMALL: [u8; (SizeClass::SMALL_LIMIT + GUARD_BYTES).div_ceil(16) + 1] = {
-    let mut table = [0; (SizeClass::SMALL_LIMIT + GUARD_BYTES).div_ceil(16) + 1];
-    let mut index = 1;
-    while index < table.len() {
-        let size = index * 16;
-        table[index] = SizeClass::of(size.saturating_sub(GUARD_BYTES)).0;
-        index += 1;
-    }
-    table
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +125,7 @@ mod tests {
             assert!(class.0 == 0 || SizeClass(class.0 - 1).slot() < size + GUARD_BYTES, "{size}");
             assert!(class.slot() - size <= Record::MAX_SLACK);
             if size <= SizeClass::SMALL_LIMIT {
-                assert_eq!(SizeClass::small(size), class, "{size}");
+                assert!(class.units().unwrap().contains(&SizeClass::unit(size)), "{size}");
             }
         }
         assert_eq!(SizeClass(SMALL_CLASSES as u8 - 1).slot(), crate::guard::Tier::WHOLE_LIMIT);

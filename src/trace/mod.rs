@@ -41,7 +41,7 @@ pub use object::loader_is_ready;
 pub use outside::OUTSIDE;
 pub use rule_table::CodeAddress;
 pub use sampling::{CheckedStacks, check_every, checked_stacks};
-pub use thread::{DEEPEST, Entry, ThreadTrace};
+pub use thread::{DEEPEST, Entry, ThreadTrace, expect_depth, expected_depth};
 
 /// How a stack ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@
 
 use super::check::{Comparison, Unwinder, check_against_unwinder, compare};
 use super::front::Key;
-use super::thread::{Entry, GENERATION, ThreadTrace, forget_rules};
+use super::thread::{Entry, ThreadTrace, forget_rules, generation};
 use crate::sync::atomics::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -117,12 +117,11 @@ impl ThreadTrace {
     }
 
     fn capture_unchecked(&mut self, entry: Entry, depth: u32) -> StackId {
-        if depth == self.depth && GENERATION.load(Acquire) == self.generation {
+        if depth == self.depth && generation() == self.generation {
             // SAFETY: malloc's caller pushed its return address there.
             let caller = unsafe { (entry.sp as *const usize).read_volatile() };
             let key = Key { caller, sp: entry.sp, fp: entry.fp };
-            let known = self.front.find(&key);
-            if let Some(id) = known.or_else(|| self.front.find_further(&key, &self.home)) {
+            if let Some(id) = self.look(&key) {
                 return id;
             }
         }

@@ -18,8 +18,8 @@ use super::rule_table;
 use super::sampling;
 use super::stack_range::{self, Stack, StackRange};
 use crate::sync::atomics::{
-    AtomicU32, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
+    AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
     compiler_fence,
 };
 use crate::units::StackId;
@@ -38,13 +38,31 @@ pub struct Entry {
     pub fp: usize,
 }
 
-/// Counts the closings of modules; threads drop what they kept when it moved.
-pub(super) static GENERATION: AtomicU32 = AtomicU32::new(0);
+/// Upper half: counts the closings of modules; threads drop what they kept when
+/// it moved. Lower half: the depth that [`ThreadTrace::known`] is for.
+static CURRENT: AtomicU64 = AtomicU64::new(32);
 
 /// Makes every thread forget its last path, and all the rules.
 pub fn forget_rules() {
     rule_table::clear();
-    GENERATION.fetch_add(1, Release);
+    CURRENT.fetch_add(1 << 32, Release);
+}
+
+/// How often modules were closed.
+#[inline(always)]
+pub(super) fn generation() -> u32 {
+    (CURRENT.load(Acquire) >> 32) as u32
+}
+
+/// The depth that [`ThreadTrace::known`] is asked for.
+pub fn expected_depth() -> u32 {
+    CURRENT.load(Relaxed) as u32
+}
+
+/// From now on [`ThreadTrace::known`] is asked for stacks of `depth` frames.
+pub fn expect_depth(depth: u32) {
+    let with_depth = |current| Some(current & !u64::from(u32::MAX) | u64::from(depth));
+    let _ = CURRENT.fetch_update(AcqRel, Acquire, with_depth);
 }
 
 /// What a thread keeps between captures. All-zero is a valid first state; the
@@ -54,8 +72,8 @@ pub fn forget_rules() {
 pub struct ThreadTrace {
     /// 0, or the stack pointer of the capture that is under way.
     pub(super) busy: AtomicUsize,
-    pub(super) generation: u32,
     pub(super) depth: u32,
+    pub(super) generation: u32,
     /// The depth, while `sampling` has put another in its place.
     pub(super) depth_aside: u32,
     pub(super) home: StackRange,
@@ -99,39 +117,71 @@ impl ThreadTrace {
         self.callers.clear();
     }
 
-    /// The stack that called malloc, interned. `depth` is the number of frames
-    /// to keep (0: only the caller); it should not vary within a thread.
+    /// The stack that called malloc, if it was met before and one look tells,
+    /// for the depth told by [`expect_depth`], not 0. A signal handler may not
+    /// capture with this trace meanwhile: the caller sees to it.
     ///
-    /// Here is what a stack that is known takes: looking, which a signal may
-    /// interrupt at any point and which may interrupt a capture under way.
-    #[inline]
-    pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
-        if depth == self.depth && GENERATION.load(Acquire) == self.generation {
-            // SAFETY: malloc's caller pushed its return address there.
-            let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-            let found = if depth == 0 {
-                self.callers.find(caller)
-            } else {
-                self.front.find(&Key { caller, sp: entry.sp, fp: entry.fp })
-            };
-            return found.unwrap_or_else(|| self.capture_further(entry));
+    /// # Safety
+    /// As for [`FrontCache::find`].
+    #[inline(always)]
+    pub unsafe fn known(&self, entry: Entry) -> Option<StackId> {
+        if CURRENT.load(Acquire) != self.current() {
+            return None;
         }
-        self.capture_unknown(entry, depth)
+        // SAFETY: the caller's promise.
+        unsafe { self.front.find(entry.sp, entry.fp) }
     }
 
-    /// What takes more than one look.
+    /// The same for depth 0.
+    ///
+    /// # Safety
+    /// As for [`FrontCache::find`].
+    #[inline(always)]
+    pub unsafe fn known_caller(&self, entry: Entry) -> Option<StackId> {
+        if CURRENT.load(Acquire) != self.current() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        self.callers.find(unsafe { (entry.sp as *const usize).read_volatile() })
+    }
+
+    /// Depth and generation as in [`CURRENT`].
+    #[inline(always)]
+    fn current(&self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.depth)
+    }
+
+    /// The stack that called malloc, interned. `depth` is the number of frames
+    /// to keep (0: only the caller); it should not vary within a thread.
     #[inline(never)]
-    fn capture_further(&mut self, entry: Entry) -> StackId {
-        if self.depth == 0 {
-            return self.caller_kept(entry);
+    pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
+        if depth != self.depth || generation() != self.generation {
+            return self.capture_unknown(entry, depth);
         }
         // SAFETY: malloc's caller pushed its return address there.
         let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-        let key = Key { caller, sp: entry.sp, fp: entry.fp };
-        match self.front.find_further(&key, &self.home) {
-            Some(id) => id,
-            None => self.capture_unknown(entry, self.depth),
+        if depth == 0 {
+            let found = self.callers.find(caller);
+            return found.unwrap_or_else(|| self.caller_kept(entry));
         }
+        let key = Key { caller, sp: entry.sp, fp: entry.fp };
+        let busy = self.busy.load(Relaxed);
+        if busy == 0 {
+            self.busy.store(entry.sp, Relaxed);
+            compiler_fence(Acquire);
+        }
+        let found = self.look(&key);
+        compiler_fence(Release);
+        self.busy.store(busy, Relaxed);
+        found.unwrap_or_else(|| self.capture_unknown(entry, depth))
+    }
+
+    /// The stack id, if this very stack is in the front cache.
+    #[inline]
+    pub(super) fn look(&self, key: &Key) -> Option<StackId> {
+        // SAFETY: malloc's caller pushed its return address at `key.sp`.
+        let found = unsafe { self.front.find(key.sp, key.fp) };
+        found.or_else(|| self.front.find_further(key, &self.home))
     }
 
     /// What takes a walk, and every capture of which some are to be checked.
@@ -188,7 +238,7 @@ impl ThreadTrace {
 
     #[inline]
     fn capture_alone(&mut self, entry: Entry, depth: u32) -> StackId {
-        let current = GENERATION.load(Acquire) == self.generation && depth == self.depth;
+        let current = generation() == self.generation && depth == self.depth;
         if current && depth != 0 && self.home.contains(entry.sp) {
             return self.capture_new(entry, depth);
         }
@@ -220,7 +270,7 @@ impl ThreadTrace {
     #[cold]
     #[inline(never)]
     fn capture_elsewhere(&mut self, entry: Entry, depth: u32) -> StackId {
-        let generation = GENERATION.load(Acquire);
+        let generation = generation();
         if generation != self.generation || depth != self.depth {
             self.forget();
             (self.generation, self.depth) = (generation, depth);

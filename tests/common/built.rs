@@ -13,8 +13,7 @@ pub fn built(name: &str) -> PathBuf {
 
 /// The folder of the built libraries and the command.
 fn folder() -> PathBuf {
-    std::env::var_os("HEAPWARDEN_LIB_DIR")
-        .map_or_else(|| target().join("release"), PathBuf::from)
+    std::env::var_os("HEAPWARDEN_LIB_DIR").map_or_else(|| target().join("release"), PathBuf::from)
 }
 
 /// Cargo's folder for this build. The workspace's root is the folder above

@@ -116,8 +116,7 @@ impl Checker<'_> {
         let first = block(0);
         if first.record.is_live() {
             // The pad looks as if a slot lay there.
-            let pad = (slab.first - slab.slot) as usize;
-            let pattern = Pattern::of_slot(Pattern::of_granule(slab.head), pad);
+            let pattern = self.pattern(slab.first).before(slab.slot as usize);
             if let Some(found) =
                 self.difference(first.start - GUARD, first.start, pattern, |_| true)
             {

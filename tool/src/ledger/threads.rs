@@ -69,7 +69,7 @@ impl Threads {
                 kernel_id: half(fields.kernel_id),
                 alive: byte(fields.state) == 1,
                 allocations: word(fields.allocations),
-                held: word(fields.held),
+                held: word(fields.held).wrapping_sub(word(fields.held_room)),
                 is_fallback: byte(fields.is_fallback) != 0,
                 ring: word(fields.ring),
                 ring_mask: word(fields.ring_mask),

@@ -1,0 +1,272 @@
+//! The fast path of malloc.
+//!
+//! ```text
+//!   allocate ─→ take ─→ done
+//!      │         ├─→ take_unknown        the stack takes a walk
+//!      │         └─→ take_after_refill   the slab is used up
+//!      └─→ allocate_larger, take_as_told other sizes, other gates
+//! ```
+//!
+//! A chain of functions that end in jumps: nothing on it is called, so that it
+//! needs no stack frame and saves next to no registers. Whatever takes a call
+//! is a function of its own, off the path.
+//!
+//! Invariant: whoever is inside leaves the heap before it goes elsewhere.
+
+use super::allocate::arm;
+use super::settings::{GATE_BARE, GATE_CALLER, GATE_PLAIN, GATE_UNPOISONED};
+use super::thread_heap::{ThreadHeap, current};
+use super::{guard_page, refill};
+use crate::guard::{self, GUARD_BYTES, Pattern, SHORT, SHORTEST, Tier};
+use crate::ledger::Record;
+use crate::memory::NO_SLOT;
+use crate::slab::SizeClass;
+use crate::sync::atomics::Ordering::{Relaxed, Release};
+use crate::trace::Entry;
+use crate::units::{Family, StackId};
+
+/// The largest blocks that have a shortest, and a short, slot.
+const SHORTEST_LIMIT: usize = SHORTEST - GUARD_BYTES;
+const SHORT_LIMIT: usize = SHORT - GUARD_BYTES;
+/// The largest small slot.
+const SMALL: usize = Tier::WHOLE_LIMIT;
+
+/// Allocates `size` bytes aligned to 16 for the family with number `FAMILY` on
+/// the fast path; where that cannot be, what `otherwise` gives, which is to
+/// call [`super::allocate_general`].
+#[inline(always)]
+pub fn allocate<const FAMILY: u8>(
+    size: usize,
+    entry: Entry,
+    otherwise: impl FnOnce(usize, Entry) -> *mut u8,
+) -> *mut u8 {
+    let heap = current();
+    if size > SHORTEST_LIMIT || heap.is_null() {
+        return allocate_larger::<FAMILY, _>(size, entry, heap, otherwise);
+    }
+    // SAFETY: the thread's heap, alive while the thread is.
+    unsafe {
+        if (*heap).gate() != GATE_PLAIN {
+            return take_as_told::<FAMILY, SHORTEST, _>(size, entry, heap, otherwise);
+        }
+        take::<FAMILY, SHORTEST, true, true, _>(size, entry, heap, otherwise)
+    }
+}
+
+/// [`allocate`] for what has no slot of the shortest.
+#[inline(never)]
+fn allocate_larger<const FAMILY: u8, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: *mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    if size > SizeClass::SMALL_LIMIT || heap.is_null() {
+        return otherwise(size, entry);
+    }
+    // SAFETY: the thread's heap, alive while the thread is.
+    unsafe {
+        match (size <= SHORT_LIMIT, (*heap).gate()) {
+            (true, GATE_PLAIN) => {
+                take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise)
+            }
+            (false, GATE_PLAIN) => {
+                take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise)
+            }
+            // Without poison, nothing depends on the slot's size.
+            _ => take_as_told::<FAMILY, SMALL, _>(size, entry, heap, otherwise),
+        }
+    }
+}
+
+/// [`take`], for gates that are not the usual.
+///
+/// # Safety
+/// As [`take`], but somebody may be inside.
+#[inline(never)]
+unsafe fn take_as_told<const FAMILY: u8, const LARGEST: usize, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: *mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    // SAFETY: the caller's promise; the gate says that nobody is inside.
+    unsafe {
+        match (*heap).gate() {
+            GATE_BARE => take::<FAMILY, SMALL, false, false, _>(size, entry, heap, otherwise),
+            GATE_UNPOISONED => take::<FAMILY, SMALL, false, true, _>(size, entry, heap, otherwise),
+            GATE_CALLER => take::<FAMILY, SMALL, true, false, _>(size, entry, heap, otherwise),
+            GATE_PLAIN => take::<FAMILY, LARGEST, true, true, _>(size, entry, heap, otherwise),
+            _ => otherwise(size, entry),
+        }
+    }
+}
+
+/// Goes into `heap` and takes a slot of the current slab, which has slots of at
+/// most `LARGEST` bytes. `POISONED`: it must hold its pattern; `DEEP`: more than
+/// the caller is kept.
+///
+/// # Safety
+/// `heap` is the calling thread's, and nobody is inside; `size` is small.
+#[inline(never)]
+unsafe fn take<
+    const FAMILY: u8,
+    const LARGEST: usize,
+    const POISONED: bool,
+    const DEEP: bool,
+    Otherwise,
+>(
+    size: usize,
+    entry: Entry,
+    heap: *mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    // SAFETY: the caller's promise.
+    unsafe {
+        let heap = &mut *heap;
+        heap.enter();
+        match heap.known_stack::<DEEP>(entry) {
+            Some(stack) => {
+                take_known::<FAMILY, LARGEST, POISONED, _>(size, entry, heap, stack, otherwise)
+            }
+            None => take_unknown::<FAMILY, POISONED, _>(size, entry, heap, otherwise),
+        }
+    }
+}
+
+/// [`take`] from a stack that one look does not tell.
+///
+/// # Safety
+/// As [`take`], but the thread is inside.
+#[inline(never)]
+unsafe fn take_unknown<const FAMILY: u8, const POISONED: bool, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: &mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    let stack = heap.capture(entry);
+    // SAFETY: the caller's promise.
+    unsafe { take_known::<FAMILY, SMALL, POISONED, _>(size, entry, heap, stack, otherwise) }
+}
+
+/// # Safety
+/// As [`take`], but the thread is inside.
+#[inline(always)]
+unsafe fn take_known<const FAMILY: u8, const LARGEST: usize, const POISONED: bool, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: &mut ThreadHeap,
+    stack: StackId,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    // SAFETY: the caller's promise; a small size's unit is below `SMALL_UNITS`,
+    // and its slab this heap's (or the empty one): its first line and its
+    // records are this thread's to change.
+    unsafe {
+        let slab = *heap.direct.get_unchecked(SizeClass::unit(size));
+        let index = (*slab).free as usize;
+        if index == usize::from(NO_SLOT) {
+            heap.finder = stack;
+            return take_after_refill::<FAMILY, _>(size, entry, heap, otherwise);
+        }
+        let slot = (*slab).slot as usize;
+        let start = (*slab).first + index * slot;
+        let pattern = Pattern::of_slot((*slab).pattern, start);
+        if !POISONED {
+            arm_slot(start, size, slot, pattern);
+        } else if !is_whole::<LARGEST>(start, slot, pattern) {
+            heap.leave();
+            return otherwise(size, entry);
+        }
+        let record = (*slab).records.add(index);
+        (*slab).free = Record((*record).load(Relaxed)).next();
+        let base = heap.live_base.load(Relaxed);
+        let live = Record::complete(base, Family::from_bits(FAMILY), slot - size, stack);
+        (*record).store(live.0, Release);
+        heap.count_in(size);
+        heap.leave();
+        start as *mut u8
+    }
+}
+
+/// The current slab is used up: takes a slot of the next one that has room.
+///
+/// # Safety
+/// As [`take`], but the thread is inside, and its stack is the heap's finder.
+#[cold]
+#[inline(never)]
+unsafe fn take_after_refill<const FAMILY: u8, Otherwise>(
+    size: usize,
+    entry: Entry,
+    heap: &mut ThreadHeap,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    let is_filled = !guard_page::is_due(heap) && refill::refill_from_own(heap, SizeClass::of(size));
+    heap.leave();
+    if !is_filled {
+        return otherwise(size, entry);
+    }
+    // SAFETY: the caller's promise, and the thread has left the heap.
+    unsafe { take_as_told::<FAMILY, SMALL, _>(size, entry, heap, otherwise) }
+}
+
+/// Whether a small slot of at most `LARGEST` bytes holds its pattern.
+///
+/// # Safety
+/// The slot is free and the caller's.
+#[inline(always)]
+unsafe fn is_whole<const LARGEST: usize>(start: usize, slot: usize, pattern: Pattern) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match LARGEST {
+            SMALL => is_whole_in_a_call(start, slot, pattern),
+            _ => guard::verify_short::<LARGEST>(start, slot, pattern),
+        }
+    }
+}
+
+/// # Safety
+/// As [`is_whole`].
+#[inline(never)]
+unsafe fn is_whole_in_a_call(start: usize, slot: usize, pattern: Pattern) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { guard::verify(start, slot, pattern, Tier::Whole) }
+}
+
+/// [`arm`] for what is behind a block of `size` bytes in a slot.
+///
+/// # Safety
+/// As [`arm`]; the slot has at least 8 bytes more than the block.
+#[inline(always)]
+unsafe fn arm_slot(start: usize, size: usize, slot: usize, pattern: Pattern) {
+    let (end, last) = (start + size, start + slot - 8);
+    let second = ((end + 8) & !7).min(last);
+    // SAFETY: three words within the slot, behind the block.
+    unsafe {
+        (end as *mut u64).write_unaligned(pattern.seen_from(end));
+        (second as *mut u64).write(pattern.0);
+        (last as *mut u64).write(pattern.0);
+        if slot - size > 24 {
+            arm(end, start + slot, pattern);
+        }
+    }
+}
