@@ -6,7 +6,7 @@
 //! ```text
 //!  taken      |               free                |
 //!  plain      | rest, free, as it was |   block   |
-//!  aligned    | rest, free    |   block   | gap   |
+//!  aligned    | rest, free    |   block   | rest  |
 //! ```
 //!
 //! Invariant: the bytes handed out lie in exactly one live, sealed block whose
@@ -17,7 +17,7 @@ use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
-use crate::units::align_down;
+use crate::units::{align_down, align_up};
 
 impl<M: Mode> Heap<M> {
     /// A payload of the bytes requested, or 0 and a finding.
@@ -34,60 +34,63 @@ impl<M: Mode> Heap<M> {
         0
     }
 
-    /// As `allocate`, at a multiple of `alignment`, a power of two.
+    /// As `allocate`, at a multiple of `alignment`, a power of two: a block with
+    /// room to move up in, of which what is too much is given back.
     #[inline(never)]
     pub(super) fn allocate_aligned(&mut self, alignment: usize) -> usize {
-        if alignment <= ALIGNMENT {
-            return self.allocate();
-        }
         let requested = self.event.requested;
-        if requested <= self.largest && alignment <= self.largest {
-            let need = block_size::<M>(requested);
-            // Room to move down to the multiple below, and for a gap above and a
-            // rest below that are large enough to be blocks.
-            let room = need + alignment + 2 * M::SMALLEST;
-            if room <= self.largest
-                && let Some(taken) = self.take(room)
-            {
-                self.drop_top(taken, need, alignment);
-                return self.cut(taken, need);
+        if alignment > ALIGNMENT {
+            self.event.requested = requested.saturating_add(alignment + M::SMALLEST);
+        }
+        let mut payload = self.allocate();
+        self.event.requested = requested;
+        if payload != 0 && alignment > ALIGNMENT {
+            self.enter_region(payload);
+            // SAFETY: a block's payload.
+            let whole = unsafe { Block::<M>::at(payload - M::HEADER) };
+            let mut size = whole.size();
+            let mut block = whole;
+            if payload & (alignment - 1) != 0 {
+                payload = align_up(payload + M::SMALLEST, alignment);
+                // SAFETY: inside the block, which has room for both parts.
+                block = unsafe { Block::at(payload - M::HEADER) };
+                let gap = block.address() - whole.address();
+                size -= gap;
+                block.set_state(0);
+                whole.set_state(gap << M::SIZE_SHIFT | whole.state() & M::PREVIOUS_FREE);
+            }
+            self.trim(block, size);
+            if block != whole {
+                self.discard(whole);
             }
         }
-        self.notice(ArenaViolation::Exhausted, 0, 0);
-        0
+        payload
     }
 
-    /// Shortens an unlinked free block so that the payload of a block of `need`
-    /// bytes at its upper end is at a multiple of `alignment`; what is above
-    /// becomes a free block of its own.
-    #[inline(always)]
-    fn drop_top(&mut self, taken: Block<M>, need: usize, alignment: usize) {
-        let end = taken.end();
-        let mut top = end;
-        loop {
-            top = align_down(top - need + M::HEADER, alignment) - M::HEADER + need;
-            if top == end {
-                return;
-            }
-            if end - top >= M::SMALLEST {
-                break;
-            }
-            top = end - M::SMALLEST;
+    /// Makes the lower part of the `size` bytes at `block` the running request's
+    /// and gives the upper part back, if it is large enough to be a block.
+    #[inline(never)]
+    pub(super) fn trim(&mut self, block: Block<M>, size: usize) {
+        let need = block_size::<M>(self.event.requested);
+        let rest = size - need;
+        let kept = if rest < M::SMALLEST { size } else { need };
+        self.own(block, kept);
+        if M::GUARD {
+            self.arm(block);
         }
-        if !self.poisons_all() {
-            self.poison(top, end - top);
+        if kept == need && rest != 0 {
+            // SAFETY: at least SMALLEST bytes above what is kept.
+            let above = unsafe { Block::<M>::at(block.end()) };
+            above.set_state(rest << M::SIZE_SHIFT);
+            self.discard(above);
         }
-        taken.set_state(taken.state() - ((end - top) << M::SIZE_SHIFT));
-        // SAFETY: at least SMALLEST bytes at a block's phase, in no list.
-        unsafe { self.shelve(top, end - top, 0) };
     }
 
     /// Cuts `need` bytes from the upper end of an unlinked free block and makes
     /// them the block of the request.
-    #[inline(never)]
+    #[inline(always)]
     fn cut(&mut self, taken: Block<M>, mut need: usize) -> usize {
         let size = taken.size();
-        let mut flag = taken.state() & M::PREVIOUS_FREE;
         let mut rest = size - need;
         if rest < M::SMALLEST {
             rest = 0;
@@ -101,23 +104,21 @@ impl<M: Mode> Heap<M> {
             // Poison that is handed out is verified; what stays free keeps it.
             let poison = taken.address() + M::FREE_HEADER;
             let from = if block.address() > poison { block.address() } else { poison };
-            let to = poison + self.window(size);
             // SAFETY: between the free block's header and its footer.
-            if unsafe { pattern::difference(from, to, pattern::POISON) } != 0 {
-                // SAFETY: as above.
-                let damage = unsafe { pattern::mend(from, to, pattern::POISON) };
+            let damage = unsafe { pattern::mend(from, self.poison_end(taken), pattern::POISON) };
+            if damage != 0 {
                 self.notice(ArenaViolation::UseAfterFree, damage, 0);
             }
         }
         if rest != 0 {
             // SAFETY: the lower part of the taken block.
-            unsafe { self.shelve(taken.address(), rest, flag) };
-            flag = M::PREVIOUS_FREE;
+            unsafe { self.shelve(taken.address(), rest) };
+            block.set_state(M::PREVIOUS_FREE);
         }
         next.set_state(next.state() & !M::PREVIOUS_FREE);
         self.allocations = self.allocations.wrapping_add(1);
         self.spend(need);
-        self.own(block, need, flag);
+        self.own(block, need);
         if M::GUARD {
             let start = block.payload() + self.event.requested;
             // SAFETY: from the last word of the request, which nobody has
@@ -130,38 +131,28 @@ impl<M: Mode> Heap<M> {
     /// Counts `size` bytes that were free as used.
     #[inline]
     pub(super) fn spend(&mut self, size: usize) {
-        self.free_bytes = self.free_bytes.wrapping_sub(size);
-        if self.free_bytes < self.least_free {
-            self.least_free = self.free_bytes;
+        self.used_bytes += size;
+        if self.most_used < self.used_bytes {
+            self.most_used = self.used_bytes;
         }
     }
 
-    /// Bytes of poison in a free block of `size` bytes.
-    #[inline]
-    pub(super) fn window(&self, size: usize) -> usize {
-        let all = size - M::FREE_HEADER - WORD;
-        if self.config.poison_window < all { self.config.poison_window } else { all }
-    }
-
-    /// Fills the poison of a free block as far as the window reaches.
-    #[inline(never)]
-    pub(super) fn poison(&self, address: usize, size: usize) {
-        let window = self.window(size);
-        if M::GUARD && window != 0 {
-            let from = address + M::FREE_HEADER;
-            // SAFETY: between header and footer of a free block.
-            unsafe { pattern::fill(from, from + window, pattern::POISON) };
-        }
+    /// Where the poison of a free block ends.
+    #[inline(always)]
+    pub(super) fn poison_end(&self, block: Block<M>) -> usize {
+        let window = block.address() + M::FREE_HEADER + self.config.poison_window;
+        let footer = block.end() - WORD;
+        if window < footer { window } else { footer }
     }
 
     /// Makes `size` bytes at `block` the running request's: state, owner, seal.
-    #[inline(never)]
-    pub(super) fn own(&mut self, block: Block<M>, size: usize, flag: usize) {
+    #[inline(always)]
+    pub(super) fn own(&mut self, block: Block<M>, size: usize) {
         let mut state = size << M::SIZE_SHIFT;
         if M::SIZE_SHIFT != 0 {
             state |= size - M::HEADER - M::TAIL - self.event.requested;
         }
         let birth = if M::OWNER { self.birth() } else { 0 };
-        block.set_live(state, flag, self.event.site, birth, self.secret());
+        block.set_live(state, self.event.site, birth, self.secret());
     }
 }

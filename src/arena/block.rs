@@ -157,11 +157,11 @@ impl<M: Mode> Block<M> {
         if M::OWNER { self.word(2 * WORD) } else { 0 }
     }
 
-    /// Writes the header of a live block, and seals it. `flag` is not part of
-    /// `state`.
+    /// Writes the header of a live block, and seals it. Of the old state, only
+    /// PREVIOUS_FREE stays.
     #[inline(always)]
-    pub fn set_live(self, state: usize, flag: usize, site: usize, birth: usize, secret: usize) {
-        self.set_state(state | flag);
+    pub fn set_live(self, state: usize, site: usize, birth: usize, secret: usize) {
+        self.set_state(state | self.state() & M::PREVIOUS_FREE);
         let mut covered = secret ^ self.address() ^ state;
         if M::OWNER {
             self.set_word(WORD, site);
@@ -202,11 +202,12 @@ impl<M: Mode> Block<M> {
         self.address() + M::LINKS
     }
 
-    /// Writes the header of a free block, and seals it.
+    /// Writes the header of a free block, and seals it. Of the old state, only
+    /// PREVIOUS_FREE stays.
     #[inline(always)]
-    pub fn set_free(self, size: usize, flag: usize, next: usize, slot: usize, secret: usize) {
+    pub fn set_free(self, size: usize, next: usize, slot: usize, secret: usize) {
         let state = size << M::SIZE_SHIFT | M::FREE;
-        self.set_state(state | flag);
+        self.set_state(state | self.state() & M::PREVIOUS_FREE);
         self.set_word(M::LINKS, next);
         self.set_word(M::LINKS + WORD, slot);
         if M::GUARD {
@@ -261,44 +262,37 @@ impl<M: Mode> Block<M> {
         covered ^ a ^ b ^ (b << 3)
     }
 
-    /// As `expected_as`, of a block that may be either.
+    /// The bits in which the check word differs from what it should be; 0 = the
+    /// header is as the heap wrote it.
     #[inline(never)]
-    fn expected(self, secret: usize) -> usize {
-        self.expected_as(self.is_free(), secret)
+    fn flaw(self, secret: usize) -> usize {
+        self.flaw_here(secret)
+    }
+
+    /// As `flaw`, for the caller in a hurry.
+    #[inline(always)]
+    pub fn flaw_here(self, secret: usize) -> usize {
+        self.word(M::HEADER - WORD) ^ self.expected_as(self.is_free(), secret)
     }
 
     /// Makes the check word right.
-    #[inline]
+    #[inline(always)]
     pub fn seal(self, secret: usize) {
         if M::GUARD {
-            self.set_word(M::HEADER - WORD, self.expected(secret));
+            self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ self.flaw(secret));
         }
     }
 
     /// Whether the header is as the heap wrote it; always true without guard.
-    #[inline]
+    #[inline(always)]
     pub fn is_sealed(self, secret: usize) -> bool {
-        !M::GUARD || self.word(M::HEADER - WORD) == self.expected(secret)
+        !M::GUARD || self.flaw(secret) == 0
     }
 
     /// As `is_sealed`, of a block that says it is free, or says it is not.
     #[inline(always)]
     pub fn is_sealed_as(self, is_free: bool, secret: usize) -> bool {
         !M::GUARD || self.word(M::HEADER - WORD) == self.expected_as(is_free, secret)
-    }
-
-    /// Whether this is the sound header of a free block of `size` bytes.
-    #[inline(always)]
-    pub fn is_free_of(self, size: usize, secret: usize) -> bool {
-        let state = size << M::SIZE_SHIFT | M::FREE;
-        if !M::GUARD {
-            return self.state() & !M::PREVIOUS_FREE == state;
-        }
-        let mut covered = secret ^ self.address() ^ state;
-        if M::SEALS_LINKS {
-            covered ^= self.next() ^ self.slot() ^ (self.slot() << 3);
-        }
-        self.word(M::HEADER - WORD) == covered
     }
 
     /// Makes the header of an absorbed block wrong, so that no stale one is left
@@ -308,7 +302,7 @@ impl<M: Mode> Block<M> {
         if M::GUARD {
             self.set_word(M::HEADER - WORD, secret);
         } else {
-            self.set_state(M::FREE);
+            self.set_state(M::FREE | self.state() & M::PREVIOUS_FREE);
         }
     }
 }

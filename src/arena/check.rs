@@ -13,7 +13,7 @@ use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
-use super::region::ArenaCursor;
+use super::region::{ArenaCursor, Region};
 
 impl<M: Mode> Arena<M> {
     /// Checks the whole heap and tells every violation; returns their number.
@@ -28,164 +28,149 @@ impl<M: Mode> Arena<M> {
     pub fn check_slice(self, cursor: &mut ArenaCursor, blocks: usize, site: usize) -> usize {
         let mut left = if M::GUARD { blocks } else { usize::MAX };
         let mut violations = 0;
-        let heap = self.enter_for(site, 0);
-        if cursor.block != 0 {
-            // SAFETY: a block's place, from an earlier slice.
-            let block = unsafe { Block::<M>::at(cursor.block) };
-            if !M::GUARD || !block.is_sealed(heap.secret()) {
-                // Every slice ends before a sound header, so this one has been
-                // absorbed since: begin its region again.
+        let heap = self.enter_for(0, site);
+        'sound: loop {
+            // Every slice ends before a sound header, or at a region's end. Is it
+            // none any more, then it has been absorbed since: begin its region
+            // again.
+            // SAFETY: a block's place, inside a region.
+            if heap.enter_region(cursor.block)
+                && !unsafe { Block::<M>::at(cursor.block) }.is_sealed(heap.secret())
+            {
                 cursor.block = 0;
             }
-        }
-        while let Some(address) = self.heap().next_place(cursor) {
-            // SAFETY: a header's place.
-            let block = unsafe { Block::<M>::at(address) };
-            if left == 0 && block.is_sealed(self.heap().secret()) {
-                break;
+            while let Some(block) = heap.next_block(cursor) {
+                if left == 0 && block.is_sealed(heap.secret()) {
+                    break;
+                }
+                left = left.saturating_sub(1);
+                let is_damaged = heap.inspect(block);
+                cursor.block = heap.above(block);
+                if is_damaged {
+                    violations += 1;
+                    // The handler may use the heap.
+                    self.tell();
+                    continue 'sound;
+                }
             }
-            left = left.saturating_sub(1);
-            if self.heap().inspect(block) {
-                violations += 1;
-                self.tell();
-            }
-            cursor.block = block.end();
+            break;
         }
         self.leave();
         violations
     }
 
     /// Checks the block at `pointer` and both its neighbours; returns the
-    /// number of violations.
+    /// number of violations. Without the guard, as for slices, the whole heap.
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
-        let heap = self.enter_for(site, 0);
+        let heap = self.enter_for(0, site);
         let before = heap.violations;
-        if let Some(block) = self.claim_or_tell(pointer) {
-            if block.end() < heap.end {
-                // SAFETY: a block's end is the next block's place.
-                heap.inspect(unsafe { Block::at(block.end()) });
-            }
-            if M::GUARD
-                && !self.has_finding()
-                && let Some(below) = heap.sound_header(block.address())
-            {
-                heap.inspect(below);
-            }
+        let block = self.claim_or_tell(pointer);
+        let mut violations = heap.violations.wrapping_sub(before) as usize;
+        let mut cursor = ArenaCursor::default();
+        if let Some(block) = block
+            && M::GUARD
+        {
+            cursor = heap.cursor_below(block);
         }
-        if self.has_finding() {
-            self.tell();
-        }
-        let after = self.heap().violations;
         self.leave();
-        after.wrapping_sub(before) as usize
+        if block.is_some() {
+            violations += self.check_slice(&mut cursor, 3, site);
+        }
+        violations
     }
 }
 
 impl<M: Mode> Heap<M> {
+    /// Where a walk stands that begins with the block below `block`, if there is
+    /// one in the region entered last.
+    #[inline]
+    fn cursor_below(&self, block: Block<M>) -> ArenaCursor {
+        let mut below = self.nearest_sound(block.address(), ALIGNMENT.wrapping_neg());
+        if below < self.first {
+            below = block.address();
+        }
+        ArenaCursor { region: Region::with_first::<M>(self.first), block: below }
+    }
+
     /// Notices and mends the damage at one block of the region entered last.
-    #[inline(never)]
+    #[inline(always)]
     fn inspect(&mut self, block: Block<M>) -> bool {
         let address = block.address();
-        if !block.is_sealed(self.secret()) || (!M::GUARD && !self.is_plausible(block)) {
+        let above = self.above(block);
+        if !block.is_sealed(self.secret()) || (!M::GUARD && above != block.end()) {
             self.explain(block);
             self.repair(block);
             return true;
         }
-        let size = block.size();
         if !block.is_free() {
-            if self.claim(block.payload()).is_some() {
-                return false;
-            }
             // The header above may be part of the same crime.
             // SAFETY: the next block's place, looked at only below the end.
-            let next = unsafe { Block::<M>::at(address + size) };
-            if address + size < self.end && !next.is_sealed(self.secret()) {
+            let next = unsafe { Block::<M>::at(above) };
+            if M::GUARD
+                && self.overrun(block) != 0
+                && above != self.end
+                && !next.is_sealed(self.secret())
+            {
                 self.repair(next);
             }
-            return true;
-        }
-        let footer = address + size - WORD;
-        let mut damage = 0;
-        // SAFETY: between header and footer of a free block, and the footer.
-        unsafe {
-            if load(footer) != size {
-                damage = footer;
-            }
-            if M::GUARD {
-                let from = address + M::FREE_HEADER;
-                let to = from + self.window(size);
-                let place = pattern::mend(from, to, pattern::POISON);
-                if place != 0 {
-                    damage = place;
+        } else {
+            let footer = above - WORD;
+            let size = above - address;
+            let mut damage = 0;
+            // SAFETY: between header and footer of a free block, and the footer.
+            unsafe {
+                if load(footer) != size {
+                    damage = footer;
+                    block.set_footer(size);
+                }
+                if M::GUARD {
+                    let from = address + M::FREE_HEADER;
+                    let place = pattern::mend(from, self.poison_end(block), pattern::POISON);
+                    if place != 0 {
+                        damage = place;
+                    }
                 }
             }
+            if damage != 0 {
+                self.notice(ArenaViolation::UseAfterFree, damage, 0);
+            }
         }
-        if damage != 0 {
-            block.set_footer(size);
-            self.notice(ArenaViolation::UseAfterFree, damage, 0);
-        }
-        damage != 0
+        self.event.kind != ArenaViolation::None
     }
 
-    /// Makes a header sound again and rebuilds the free lists.
+    /// Makes a header sound again and builds the free lists anew; sets
+    /// PREVIOUS_FREE right on the way. A header whose size is gone becomes that of
+    /// a live block of unknown owner.
+    #[inline(never)]
     fn repair(&mut self, block: Block<M>) {
-        let address = block.address();
-        if !self.is_plausible(block) {
-            // The size is gone: find the next header by its seal.
-            let mut end = address + M::SMALLEST;
-            loop {
-                if !M::GUARD || end >= self.end {
-                    end = self.end;
-                    break;
-                }
-                // SAFETY: at a block's phase, with room for a header.
-                if unsafe { Block::<M>::at(end) }.is_sealed(self.secret()) {
-                    break;
-                }
-                end += ALIGNMENT;
-            }
-            block.set_live((end - address) << M::SIZE_SHIFT, 0, 0, 0, self.secret());
+        if self.is_plausible(block) {
+            block.seal(self.secret());
+        } else {
+            let size = self.above(block) - block.address();
+            block.set_live(size << M::SIZE_SHIFT, 0, 0, self.secret());
             self.arm(block);
         }
-        block.seal(self.secret());
-        self.rebuild_lists();
-    }
-
-    /// Forgets all free lists and enters every free block anew; sets
-    /// PREVIOUS_FREE right on the way.
-    fn rebuild_lists(&mut self) {
-        // SAFETY: the bitmap and the heads after it, up to the sentinel's, which
-        // stays 0, are the heap's.
-        unsafe {
-            let map = self.map.as_ptr().addr();
-            pattern::fill(map, self.head(self.last_class + 1), 0);
-        }
-        let (word, bit) = self.bit(self.last_class + 1);
-        *word = bit;
+        // SAFETY: the lists' heads.
+        unsafe { pattern::fill(self.head(0), self.lists_end, 0) };
         let mut cursor = ArenaCursor::default();
-        self.free_bytes = 0;
+        self.used_bytes = 0;
         let mut flag = 0;
-        while let Some(address) = self.next_place(&mut cursor) {
-            // SAFETY: a header's place.
-            let block = unsafe { Block::<M>::at(address) };
-            if !self.is_plausible(block) {
-                cursor.block = self.end;
-                continue;
-            }
-            let size = block.size();
-            cursor.block = address + size;
-            if block.is_free() {
-                self.free_bytes += size;
+        while let Some(block) = self.next_block(&mut cursor) {
+            let end = self.above(block);
+            let size = end - block.address();
+            cursor.block = end;
+            block.set_state(block.state() & !M::PREVIOUS_FREE | flag);
+            flag = 0;
+            if block.is_free() && block.is_sealed(self.secret()) {
                 // SAFETY: a free block, in no list now; its range is its own.
-                unsafe { self.shelve(address, size, flag) };
+                unsafe { self.shelve(block.address(), size) };
                 flag = M::PREVIOUS_FREE;
             } else {
-                block.set_state(block.state() & !M::PREVIOUS_FREE | flag);
-                flag = 0;
+                self.used_bytes += size;
             }
-            if cursor.block == self.end {
+            if end == self.end {
                 // SAFETY: the sentinel.
-                unsafe { Block::<M>::at(cursor.block) }.set_state(flag);
+                unsafe { Block::<M>::at(end) }.set_state(flag);
                 flag = 0;
             }
         }

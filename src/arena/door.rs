@@ -71,8 +71,8 @@ impl<M: Mode> Arena<M> {
     }
 
     /// Takes the lock for a call from `site` that asks for `requested` bytes.
-    #[inline]
-    pub(super) fn enter_for<'lock>(self, site: usize, requested: usize) -> &'lock mut Heap<M> {
+    #[inline(never)]
+    pub(super) fn enter_for<'lock>(self, requested: usize, site: usize) -> &'lock mut Heap<M> {
         let heap = self.enter();
         heap.event.site = site;
         heap.event.requested = requested;
@@ -116,26 +116,23 @@ impl<M: Mode> Arena<M> {
     #[inline(never)]
     pub(super) fn tell(self) -> ArenaAnswer {
         let heap = self.heap();
-        let mut event = heap.event;
+        let event = heap.event;
         heap.event.kind = ArenaViolation::None;
         if event.kind == ArenaViolation::Exhausted {
             heap.failures = heap.failures.wrapping_add(1);
         } else {
             heap.violations = heap.violations.wrapping_add(1);
         }
-        let mut answer = ArenaAnswer::Continue;
-        if let Some(on_event) = heap.config.on_event {
-            let context = heap.config.context;
-            self.leave();
-            // SAFETY: the user gave the handler together with its context.
-            answer = unsafe { on_event(context, &event) };
-            if answer == ArenaAnswer::Abort {
-                halt();
-            }
-            // Others may have used the heap: the operation is this one again.
-            event.kind = ArenaViolation::None;
-            self.enter().event = event;
+        let Some(on_event) = heap.config.on_event else { return ArenaAnswer::Continue };
+        let context = heap.config.context;
+        self.leave();
+        // SAFETY: the user gave the handler together with its context.
+        let answer = unsafe { on_event(context, &event) };
+        if answer == ArenaAnswer::Abort {
+            halt();
         }
+        // Others may have used the heap: the operation is this one again.
+        self.enter_for(event.requested, event.site);
         answer
     }
 
@@ -162,7 +159,7 @@ impl<M: Mode> Arena<M> {
     /// A payload of `size` bytes at a multiple of two words, or null.
     #[inline(never)]
     pub fn allocate_plain(self, size: usize, site: usize) -> *mut u8 {
-        self.enter_for(site, size);
+        self.enter_for(size, site);
         self.allocate_by(|heap| heap.allocate())
     }
 
@@ -170,29 +167,23 @@ impl<M: Mode> Arena<M> {
     /// `alignment` is a power of two.
     #[inline(never)]
     pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
-        self.enter_for(site, size);
+        self.enter_for(size, site);
         self.allocate_by(|heap| heap.allocate_aligned(alignment))
     }
 
-    /// Under the lock: the live block at `pointer`, or what is wrong with it is
-    /// told.
-    #[inline(always)]
-    pub(super) fn claim_or_tell(self, pointer: *mut u8) -> Option<Block<M>> {
-        let block = self.heap().claim(pointer.addr());
-        if block.is_some() { block } else { self.claim_again(pointer) }
-    }
-
-    /// Tells why a claim failed, and claims what could be mended once more.
-    #[cold]
+    /// Under the lock: the live block at `pointer`, or `None`. What is wrong with
+    /// it is told, and, if it could be mended, it is claimed again: the handler
+    /// or another task may have been faster.
     #[inline(never)]
-    fn claim_again(self, pointer: *mut u8) -> Option<Block<M>> {
-        self.tell();
-        let block = self.heap().claim(pointer.addr());
-        // None: it was no block at all, or another task was faster.
-        if block.is_none() {
-            self.heap().event.kind = ArenaViolation::None;
+    pub(super) fn claim_or_tell(self, pointer: *mut u8) -> Option<Block<M>> {
+        loop {
+            let block = self.heap().claim(pointer.addr());
+            if !self.has_finding() {
+                return block;
+            }
+            self.tell();
+            block?;
         }
-        block
     }
 
     /// Frees what `allocate` returned; null does nothing.
@@ -205,14 +196,11 @@ impl<M: Mode> Arena<M> {
         if pointer.is_null() {
             return;
         }
-        self.enter_for(site, 0);
+        self.enter_for(0, site);
         if let Some(block) = self.claim_or_tell(pointer) {
             self.heap().discard(block);
         }
-        if self.has_finding() {
-            self.tell();
-        }
-        self.leave_here();
+        self.leave_telling();
     }
 }
 

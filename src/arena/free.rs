@@ -18,56 +18,52 @@ use crate::units::align_down;
 
 impl<M: Mode> Heap<M> {
     /// Makes a live block of the region entered last free.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn discard(&mut self, block: Block<M>) {
-        let mut start = block.address();
-        let mut end = block.end();
-        self.free_bytes += end - start;
-        let mut flag = block.state() & M::PREVIOUS_FREE;
-        let mut dirty_from = start + M::FREE_HEADER;
-        let mut dirty_to = end - WORD;
-        if flag != 0 {
-            let footer = start - WORD;
-            match self.free_below(block) {
+        let address = block.address();
+        let (mut start, mut end) = (address, block.end());
+        self.used_bytes -= end - start;
+        // What is not poison yet.
+        let (mut from, mut to) = (address + M::FREE_HEADER, end);
+        if block.state() & M::PREVIOUS_FREE != 0 {
+            match self.unlink_below(block) {
                 Some(below) => {
-                    // Were the one below it free too, they would be one.
-                    flag = 0;
-                    self.unlink(below);
-                    block.unseal(self.secret());
                     start = below.address();
-                    dirty_from = footer;
+                    from = address - ALIGNMENT;
                 }
                 // Damage there is a write into free memory, and the blocks stay
                 // apart.
-                None => self.notice(ArenaViolation::UseAfterFree, footer, 0),
+                None => self.notice(ArenaViolation::UseAfterFree, address - WORD, 0),
             }
         }
+        block.unseal(self.secret());
         // SAFETY: a block's end is the next block or the sentinel.
         let next = unsafe { Block::<M>::at(end) };
-        if self.is_sound_free(next) {
-            dirty_to = end + M::FREE_HEADER;
+        if self.unlink(next) {
+            to += M::FREE_HEADER;
             end = next.end();
-            self.unlink(next);
-            next.unseal(self.secret());
         } else {
             next.set_state(next.state() | M::PREVIOUS_FREE);
         }
         if M::GUARD {
-            let limit = start + M::FREE_HEADER + self.window(end - start);
-            let to = if dirty_to < limit { dirty_to } else { limit };
-            if dirty_from < to {
-                // SAFETY: inside the block about to be shelved, above its header
-                // and below its footer.
-                unsafe { pattern::fill(dirty_from, to, pattern::POISON) };
+            let window = start + M::FREE_HEADER + self.config.poison_window;
+            if to > window {
+                to = window;
+            }
+            if from < to {
+                // SAFETY: inside the block about to be shelved, above its header.
+                // What is filled of its footer is written anew.
+                unsafe { pattern::fill_pairs(from, to, pattern::POISON) };
             }
         }
         // SAFETY: the joined range belongs to no list any more.
-        unsafe { self.shelve(start, end - start, flag) };
+        unsafe { self.shelve(start, end - start) };
     }
 
-    /// The free block that ends where `block` begins, by its footer.
+    /// The free block that ends where `block` begins, by its footer, taken out of
+    /// its list.
     #[inline(always)]
-    fn free_below(&self, block: Block<M>) -> Option<Block<M>> {
+    fn unlink_below(&mut self, block: Block<M>) -> Option<Block<M>> {
         let address = block.address();
         // SAFETY: PREVIOUS_FREE says that a footer is there.
         let size = unsafe { load(address - WORD) };
@@ -78,6 +74,6 @@ impl<M: Mode> Heap<M> {
         // it an unaligned access.
         let below = unsafe { Block::<M>::at(address - align_down(size, ALIGNMENT)) };
         // Of a footer of 0, this is the live block itself, which is none such.
-        if below.is_free_of(size, self.secret()) { Some(below) } else { None }
+        if below.size() == size && self.unlink(below) { Some(below) } else { None }
     }
 }

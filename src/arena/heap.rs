@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!  memory given to `create`
-//!  | Heap | list heads, 0 | region: next, end | block | block | … | sentinel |
+//!  | Heap | list heads | region: next, end | block | block | … | sentinel |
 //! ```
 //!
-//! Invariants: `free_bytes` is the sum of all free blocks' sizes; `event.kind`
+//! Invariants: `used_bytes` is the sum of all live blocks' sizes; `event.kind`
 //! is `None` iff the running operation has noticed nothing that is still to be
 //! told; `event.site` and `event.requested` are the running operation's.
 
 use core::marker::PhantomData;
 use core::mem::size_of;
 
-use super::classes::{self, MAP_WORDS};
+use super::classes;
 use super::event::{ArenaConfig, ArenaEvent, ArenaViolation};
 use super::layout::*;
 use super::pattern;
@@ -28,9 +28,9 @@ pub struct Heap<M> {
     pub(super) first: usize,
     pub(super) end: usize,
     pub(super) regions: usize,
-    pub(super) total_bytes: usize,
-    pub(super) free_bytes: usize,
-    pub(super) least_free: usize,
+    /// Bytes of live blocks, and the most there ever were.
+    pub(super) used_bytes: usize,
+    pub(super) most_used: usize,
     pub(super) failures: u32,
     pub(super) violations: u32,
     /// Also the clock where there is none.
@@ -39,9 +39,8 @@ pub struct Heap<M> {
     pub(super) floor: u32,
     /// Bytes of the largest block and request that the lists can hold.
     pub(super) largest: usize,
-    /// The number of the last list; the sentinel comes after it.
-    pub(super) last_class: usize,
-    pub(super) map: [usize; MAP_WORDS],
+    /// Where the lists' heads end.
+    pub(super) lists_end: usize,
     mode: PhantomData<M>,
 }
 
@@ -58,21 +57,22 @@ impl<M: Mode> Heap<M> {
         config: *const ArenaConfig,
     ) -> Option<*mut Self> {
         let base = memory.expose_provenance();
+        let limit = base + length;
         let start = align_up(base, ALIGNMENT);
+        let mut largest = length;
         // SAFETY: the caller's promise.
-        let config = unsafe { config.as_ref() };
-        let mut widest = length;
-        if let Some(config) = config
+        if let Some(config) = unsafe { config.as_ref() }
             && config.largest_region != 0
         {
-            widest = config.largest_region;
+            largest = config.largest_region;
         }
-        let largest = if widest < M::LARGEST { widest } else { M::LARGEST };
+        if largest > M::LARGEST {
+            largest = M::LARGEST;
+        }
         // A request of `largest` bytes has a list, though never a block.
         let last_class = classes::of(largest + M::HEADER + M::TAIL + ALIGNMENT);
-        // The lists' heads and the sentinel's.
-        let region = start + size_of::<Self>() + (last_class + 2) * WORD;
-        if region > base + length {
+        let region = start + size_of::<Self>() + (last_class + 1) * WORD;
+        if region > limit {
             return None;
         }
         // SAFETY: aligned, and the structure and its list heads end at `region`,
@@ -83,10 +83,10 @@ impl<M: Mode> Heap<M> {
             pattern::fill(start, region, 0);
             let heap = core::ptr::with_exposed_provenance_mut::<Self>(start);
             let this = &mut *heap;
-            if let Some(config) = config {
+            if !config.is_null() {
                 // By words, or the compiler calls memmove, which a device
                 // without libc would have to bring.
-                let (to, from) = (&raw mut this.config, core::ptr::from_ref(config));
+                let (to, from) = (&raw mut this.config, config);
                 for word in 0..size_of::<ArenaConfig>() / WORD {
                     to.cast::<usize>()
                         .add(word)
@@ -94,12 +94,14 @@ impl<M: Mode> Heap<M> {
                 }
             }
             // A secret of 0 is no secret; any constant makes zeros no header.
-            this.config.secret ^= usize::MAX / 0xffff * 0x5bd1;
+            this.config.secret ^= usize::MAX / 0xff * 0x5b;
             this.largest = align_down(largest, ALIGNMENT);
-            this.last_class = last_class;
-            let (word, bit) = this.bit(last_class + 1);
-            *word = bit;
-            this.add_region(region, base + length);
+            // Any sum of an address and the window is one.
+            if this.config.poison_window > largest {
+                this.config.poison_window = largest;
+            }
+            this.lists_end = region;
+            this.add_region(region, limit);
             if this.regions == 0 { None } else { Some(heap) }
         }
     }
@@ -108,12 +110,6 @@ impl<M: Mode> Heap<M> {
     #[inline]
     pub(super) fn secret(&self) -> usize {
         self.config.secret
-    }
-
-    /// Whether freed blocks are poisoned to their end.
-    #[inline]
-    pub(super) fn poisons_all(&self) -> bool {
-        self.config.poison_window == usize::MAX
     }
 
     /// Remembers what an operation noticed; its door tells it.
@@ -135,7 +131,13 @@ impl<M: Mode> Heap<M> {
     }
 
     /// The present stamp, 24 bits: quarter seconds, or allocations.
-    #[inline]
+    #[inline(never)]
+    pub(super) fn now(&self) -> u32 {
+        self.stamp()
+    }
+
+    /// As `now`, for the caller in a hurry.
+    #[inline(always)]
     pub(super) fn stamp(&self) -> u32 {
         let now = match self.config.clock {
             // SAFETY: the user gave the function together with its context.

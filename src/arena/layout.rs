@@ -126,5 +126,7 @@ impl Mode for OwnerGuard {
 #[inline]
 pub fn block_size<M: Mode>(requested: usize) -> usize {
     let size = align_up(requested + M::HEADER + M::TAIL, ALIGNMENT);
-    if size < M::SMALLEST { M::SMALLEST } else { size }
+    // Of an owner-guard block of no bytes, the header alone is as large as that.
+    let least = align_up(M::HEADER + M::TAIL, ALIGNMENT);
+    if least < M::SMALLEST && size < M::SMALLEST { M::SMALLEST } else { size }
 }

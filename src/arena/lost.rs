@@ -245,7 +245,13 @@ impl<M: Mode> Heap<M> {
         }
         let block = if M::GUARD {
             // One step above the first place that could be its header.
-            self.sound_header(align_down(address, ALIGNMENT) + ALIGNMENT - M::HEADER)?
+            let from = align_down(address, ALIGNMENT) + ALIGNMENT - M::HEADER;
+            let at = self.nearest_sound(from, ALIGNMENT.wrapping_neg());
+            if at < self.first {
+                return None;
+            }
+            // SAFETY: a sound header's place.
+            unsafe { Block::<M>::at(at) }
         } else {
             let mut cursor = ArenaCursor::default();
             loop {

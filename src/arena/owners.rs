@@ -3,7 +3,6 @@
 //! Invariant: nothing here changes a block; callbacks run with the lock held
 //! and must not use the heap.
 
-use super::block::Block;
 use super::door::Arena;
 use super::event::ArenaBlock;
 use super::layout::*;
@@ -50,39 +49,38 @@ pub struct ArenaStatistics {
 
 impl<M: Mode> Arena<M> {
     /// Calls `visit` for every live block.
-    #[inline]
     pub fn walk(self, mut visit: impl FnMut(&ArenaBlock)) {
-        self.locked(|heap| {
-            let mut cursor = ArenaCursor::default();
-            while let Some(block) = heap.next_live(&mut cursor) {
-                visit(&heap.describe(block));
-            }
-        });
+        self.each_since(None, 0, &mut visit);
     }
 
     /// A moment in the heap's life: blocks allocated from now on are "since" it.
     pub fn mark(self) -> u32 {
         self.locked(|heap| {
             // Marks may fall within one unit of the clock: push the next stamp.
-            heap.floor = heap.stamp().wrapping_add(1);
+            heap.floor = heap.now().wrapping_add(1);
             heap.floor
         })
     }
 
     /// Calls `visit` for every live block allocated since `mark` and at least
     /// `least_age` old (milliseconds; without a clock, allocations).
-    #[inline]
     pub fn live_since(self, mark: u32, least_age: u32, mut visit: impl FnMut(&ArenaBlock)) {
-        self.locked(|heap| {
-            let mut cursor = ArenaCursor::default();
-            while let Some(block) = heap.next_live(&mut cursor) {
-                let after = ((block.birth() >> 8) as u32).wrapping_sub(mark) << 8;
-                let description = heap.describe(block);
-                if after as i32 >= 0 && description.age >= least_age {
-                    visit(&description);
-                }
+        self.each_since(Some(mark), least_age, &mut visit);
+    }
+
+    #[inline(never)]
+    fn each_since(self, mark: Option<u32>, least_age: u32, visit: &mut dyn FnMut(&ArenaBlock)) {
+        let heap = self.enter();
+        let mut cursor = ArenaCursor::default();
+        while let Some(block) = heap.next_live(&mut cursor) {
+            let description = heap.describe(block);
+            let birth = (block.birth() >> 8) as u32;
+            let after = birth.wrapping_sub(mark.unwrap_or(birth)) << 8;
+            if after as i32 >= 0 && description.age >= least_age {
+                visit(&description);
             }
-        });
+        }
+        self.leave();
     }
 
     /// Adds up live blocks by call site into `table`; returns the rows used.
@@ -90,72 +88,87 @@ impl<M: Mode> Arena<M> {
     /// site 0.
     pub fn summary(self, table: &mut [ArenaSiteTotal]) -> usize {
         let mut used = 0;
-        self.locked(|heap| {
-            let mut cursor = ArenaCursor::default();
-            while let Some(block) = heap.next_live(&mut cursor) {
-                let mut row = 0;
-                while row < used && table.get(row).is_some_and(|row| row.site != block.site()) {
+        if table.is_empty() {
+            return used;
+        }
+        let heap = self.enter();
+        let mut cursor = ArenaCursor::default();
+        while let Some(block) = heap.next_live(&mut cursor) {
+            let site = block.site();
+            let mut row = 0;
+            // SAFETY: `row` is at most `used`, which is at most the table's length,
+            // and that is not 0.
+            let total = unsafe {
+                while row < used && table.get_unchecked(row).site != site {
                     row += 1;
                 }
-                if row == used && used < table.len() {
-                    used += 1;
-                    if let Some(total) = table.get_mut(row) {
-                        *total = ArenaSiteTotal { site: block.site(), blocks: 0, bytes: 0 };
-                    }
+                if row == table.len() {
+                    row -= 1;
+                    table.get_unchecked_mut(row).site = 0;
                 } else if row == used {
-                    row = row.wrapping_sub(1);
-                    if let Some(total) = table.get_mut(row) {
-                        total.site = 0;
-                    }
+                    used += 1;
+                    *table.get_unchecked_mut(row) = ArenaSiteTotal { site, blocks: 0, bytes: 0 };
                 }
-                if let Some(total) = table.get_mut(row) {
-                    total.blocks += 1;
-                    total.bytes += block.requested();
-                }
-            }
-        });
+                table.get_unchecked_mut(row)
+            };
+            total.blocks += 1;
+            total.bytes += block.requested();
+        }
+        self.leave();
         used
     }
 
     /// The heap in numbers; walks it once for the live bytes.
     pub fn statistics(self) -> ArenaStatistics {
-        self.locked(|heap| {
-            let mut statistics = ArenaStatistics {
-                total_bytes: heap.total_bytes,
-                free_bytes: heap.free_bytes,
-                least_free_bytes: heap.least_free,
+        let mut statistics = core::mem::MaybeUninit::uninit();
+        // SAFETY: all fields are written.
+        unsafe {
+            self.write_statistics(statistics.as_mut_ptr());
+            statistics.assume_init()
+        }
+    }
+
+    /// As `statistics`, without a copy.
+    ///
+    /// # Safety
+    /// `into` may be written to.
+    #[inline(never)]
+    pub unsafe fn write_statistics(self, into: *mut ArenaStatistics) {
+        let heap = self.enter();
+        let (mut total, mut largest_free, mut live_bytes, mut live_blocks) = (0, 0, 0, 0);
+        let mut cursor = ArenaCursor::default();
+        while let Some(block) = heap.next_block(&mut cursor) {
+            cursor.block = heap.above(block);
+            let size = cursor.block - block.address();
+            total += size;
+            if !block.is_free() {
+                live_blocks += 1;
+                live_bytes += block.requested();
+            } else if largest_free < size - M::HEADER - M::TAIL {
+                largest_free = size - M::HEADER - M::TAIL;
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            into.write(ArenaStatistics {
+                total_bytes: total,
+                free_bytes: total - heap.used_bytes,
+                least_free_bytes: total - heap.most_used,
+                largest_free,
+                live_bytes,
+                overhead_bytes: heap.used_bytes - live_bytes,
+                live_blocks,
                 allocations: heap.allocations,
                 failures: heap.failures,
                 violations: heap.violations,
-                ..Default::default()
-            };
-            let mut cursor = ArenaCursor::default();
-            while let Some(address) = heap.next_place(&mut cursor) {
-                // SAFETY: a header's place.
-                let block = unsafe { Block::<M>::at(address) };
-                let size = block.size();
-                if size == 0 || !block.is_sealed(heap.secret()) {
-                    break;
-                }
-                if block.is_free() {
-                    let free = size - M::HEADER - M::TAIL;
-                    if statistics.largest_free < free {
-                        statistics.largest_free = free;
-                    }
-                } else {
-                    statistics.live_blocks += 1;
-                    statistics.live_bytes += block.requested();
-                    statistics.overhead_bytes += size - block.requested();
-                }
-                cursor.block = address + size;
-            }
-            statistics
-        })
+            });
+        }
+        self.leave();
     }
 
     /// Starts `least_free_bytes` anew from what is free now.
     pub fn reset_least_free(self) {
-        self.locked(|heap| heap.least_free = heap.free_bytes);
+        self.locked(|heap| heap.most_used = heap.used_bytes);
     }
 
     /// The size asked for by the live block at `pointer`, 0 if there is none.

@@ -43,76 +43,69 @@ pub unsafe fn fill(mut from: usize, to: usize, pattern: usize) {
     }
 }
 
-/// The bits in which some word of a range differs from `pattern`, 0 = whole.
+/// As `fill`, two words at a time: of an odd number, one too many.
 ///
 /// # Safety
-/// The range is word-aligned readable memory.
+/// As for `fill`.
 #[inline(always)]
-pub unsafe fn difference(mut from: usize, to: usize, pattern: usize) -> usize {
-    let mut difference = 0;
-    while from < to {
+pub unsafe fn fill_pairs(mut from: usize, to: usize, pattern: usize) {
+    loop {
         // SAFETY: inside the caller's range.
-        difference |= unsafe { load(from) } ^ pattern;
-        from += WORD;
+        unsafe {
+            store(from, pattern);
+            store(from + WORD, pattern);
+        }
+        from += 2 * WORD;
+        if from >= to {
+            return;
+        }
     }
-    difference
 }
 
-/// Writes `pattern` into `[start, end)`, which may begin and end at any byte;
-/// returns the address of the first byte that was another, 0 = none.
+/// Makes sure that `[start, end)` holds `pattern`: the address of the first byte
+/// that was another, 0 = none. `start` may be any byte of a word, `end` is
+/// word-aligned.
 ///
 /// # Safety
 /// The range is memory that the caller owns.
-#[cold]
 #[inline(never)]
 pub unsafe fn mend(start: usize, end: usize, pattern: usize) -> usize {
-    let mut first = 0;
-    let mut at = end;
-    while at > start {
-        at -= 1;
-        let byte = core::ptr::with_exposed_provenance_mut::<u8>(at);
-        let right = byte_at(pattern, at);
-        // SAFETY: inside the caller's range.
-        unsafe {
-            if byte.read() != right {
-                first = at;
+    let mut at = align_down(start, WORD);
+    if at >= end {
+        return 0;
+    }
+    // Bytes below `start` in its word are the user's.
+    let bits = (start % WORD * 8) as u32;
+    // SAFETY: inside the caller's range.
+    let mut difference = unsafe { load(at) } ^ pattern;
+    difference = if cfg!(target_endian = "big") { difference << bits } else { difference >> bits };
+    at += WORD;
+    // Not the loop's own condition: the compiler would test at its top, which
+    // is an instruction a word more.
+    if at != end {
+        loop {
+            // SAFETY: inside the caller's range.
+            difference |= unsafe { load(at) } ^ pattern;
+            at += WORD;
+            if at >= end {
+                break;
             }
-            byte.write(right);
+        }
+    }
+    let mut first = 0;
+    if difference != 0 {
+        while at > start {
+            at -= 1;
+            let byte = core::ptr::with_exposed_provenance_mut::<u8>(at);
+            let right = byte_at(pattern, at);
+            // SAFETY: inside the caller's range.
+            unsafe {
+                if byte.read() != right {
+                    first = at;
+                }
+                byte.write(right);
+            }
         }
     }
     first
-}
-
-/// The bits of the word around `start` that lie at or after it.
-#[inline]
-fn mask(start: usize) -> usize {
-    let bits = (start % WORD * 8) as u32;
-    if cfg!(target_endian = "big") { usize::MAX >> bits } else { usize::MAX << bits }
-}
-
-/// Whether the canary in `[start, end)`, at least a word, is whole.
-///
-/// # Safety
-/// The words touched by the range are readable.
-#[inline(always)]
-pub unsafe fn is_whole(start: usize, end: usize, canary: usize) -> bool {
-    let mut at = align_down(start, WORD);
-    let last = end - WORD;
-    // SAFETY: inside the caller's range.
-    unsafe {
-        let mut difference = (load(at) ^ canary) & mask(start);
-        at += WORD;
-        if at < last {
-            loop {
-                let (one, two) = (load(at), load(at + WORD));
-                at += 2 * WORD;
-                difference |= (one ^ canary) | (two ^ canary);
-                if at >= last {
-                    break;
-                }
-            }
-        }
-        // The last word, once or twice.
-        difference | (load(last) ^ canary) == 0
-    }
 }

@@ -44,6 +44,12 @@ impl Region {
         unsafe { load(self.0 + WORD) }
     }
 
+    /// The descriptor's address of the region whose first block lies at `first`.
+    #[inline]
+    pub fn with_first<M: Mode>(first: usize) -> usize {
+        first - 2 * WORD - M::PHASE
+    }
+
     /// Where the first block lies.
     #[inline]
     pub fn first<M: Mode>(self) -> usize {
@@ -86,12 +92,10 @@ impl<M: Mode> Heap<M> {
             if M::GUARD {
                 pattern::fill(first, end, pattern::POISON);
             }
-            self.shelve(first, size, 0);
+            store(first, 0);
+            self.shelve(first, size);
         }
         self.regions = region.0;
-        self.total_bytes += size;
-        self.free_bytes += size;
-        self.least_free += size;
     }
 
     /// Whether the header at `address` lies in a region; `first` and `end` are
@@ -102,7 +106,7 @@ impl<M: Mode> Heap<M> {
         // SAFETY: `regions` is the newest descriptor.
         while let Some(region) = unsafe { Region::at(next) } {
             self.enter(region);
-            if address.wrapping_sub(self.first) < self.end - self.first {
+            if self.is_inside(address) {
                 return true;
             }
             next = region.next();
@@ -110,75 +114,103 @@ impl<M: Mode> Heap<M> {
         false
     }
 
-    /// As `enter_region`, for the caller in a hurry: most often it is the region
-    /// entered last.
+    /// Whether `address` lies in the region entered last.
     #[inline(always)]
-    pub(super) fn enter_region_of(&mut self, address: usize) -> bool {
-        address.wrapping_sub(self.first) < self.end - self.first || self.enter_region(address)
+    pub(super) fn is_inside(&self, address: usize) -> bool {
+        address.wrapping_sub(self.first) < self.end - self.first
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, region: Region) {
         self.first = region.first::<M>();
         self.end = region.end();
     }
 
-    /// Whether the header of `block`, in the region entered last, can be right:
-    /// its size keeps it inside, and, where there are check words, leads to a
-    /// sound header.
+    /// As `enter_region`, for the caller in a hurry: most often it is the region
+    /// entered last.
+    #[inline(always)]
+    pub(super) fn enter_region_of(&mut self, address: usize) -> bool {
+        self.is_inside(address) || self.enter_region(address)
+    }
+
+    /// The nearest sound header from `address` on, not that at `address`, by
+    /// steps of `step`, in the region entered last; or where the steps left the
+    /// region: at its end, or below its first block.
     #[inline(never)]
-    pub(super) fn is_plausible(&self, block: Block<M>) -> bool {
-        let size = block.size();
-        let room = self.end - block.address();
-        // SAFETY: a header's place below the region's end, if it is looked at.
-        size >= M::SMALLEST
-            && size >= M::HEADER + M::TAIL + block.slack()
-            && (size == room
-                || size < room
-                    && size.is_multiple_of(ALIGNMENT)
-                    && unsafe { Block::<M>::at(block.end()) }.is_sealed(self.secret()))
+    pub(super) fn nearest_sound(&self, address: usize, step: usize) -> usize {
+        let mut at = address;
+        loop {
+            at = at.wrapping_add(step);
+            // SAFETY: at a block's phase inside the region; the sentinel is as
+            // long as what is read of a header's last place.
+            if !self.is_inside(at) || unsafe { Block::<M>::at(at) }.flaw_here(self.secret()) == 0 {
+                return at;
+            }
+        }
+    }
+
+    /// Where the header above that of `block` lies, in the region entered last.
+    /// Where `block` makes no sense, this is the nearest one that does, or, without
+    /// check words to tell it by, the region's end.
+    #[inline(never)]
+    pub(super) fn above(&self, block: Block<M>) -> usize {
+        let above = block.end_in_scan();
+        if M::GUARD {
+            if block.is_sealed(self.secret()) {
+                return above;
+            }
+            return self.nearest_sound(block.address() + M::SMALLEST - ALIGNMENT, ALIGNMENT);
+        }
+        let lowest = block.address() + M::SMALLEST;
+        if above >= lowest && above <= self.end { above } else { self.end }
     }
 
     /// The next live block of a walk; regions from the newest to the oldest,
-    /// blocks upwards, `None` and all zeros at the end. What lies above a
-    /// header that makes no sense is left out.
+    /// blocks upwards, `None` and all zeros at the end. Headers that make no
+    /// sense are passed over.
     #[inline(never)]
     pub(super) fn next_live(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
         loop {
             // Most often the walk stands in the region entered last.
-            let mut address = cursor.block;
-            if address.wrapping_sub(self.first) >= self.end - self.first {
-                address = self.next_place(cursor)?;
+            let block = if self.is_inside(cursor.block) {
+                // SAFETY: a header's place, reached by the sizes below it.
+                unsafe { Block::<M>::at(cursor.block) }
+            } else {
+                self.next_block(cursor)?
+            };
+            if !M::GUARD || block.flaw_here(self.secret()) != 0 {
+                cursor.block = self.above(block);
+                if M::GUARD {
+                    continue;
+                }
+            } else {
+                cursor.block = block.end_in_scan();
             }
-            // SAFETY: a header's place, reached by the sizes below it.
-            let block = unsafe { Block::<M>::at(address) };
-            if !block.is_sealed(self.secret()) && !self.is_plausible(block) {
-                cursor.block = self.end;
-                continue;
-            }
-            cursor.block = block.end_in_scan();
             if !block.is_free() {
                 return Some(block);
             }
         }
     }
 
-    /// Where the walk stands: the next header's place, its region entered.
-    pub(super) fn next_place(&mut self, cursor: &mut ArenaCursor) -> Option<usize> {
+    /// Where the walk stands: the next header's place, its region entered. The
+    /// caller moves the cursor on.
+    #[inline(never)]
+    pub(super) fn next_block(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
         let mut next = cursor.region;
         if next == 0 {
             next = self.regions;
         }
         // SAFETY: descriptors are never moved; the cursor came from here.
         while let Some(region) = unsafe { Region::at(next) } {
+            self.enter(region);
             let mut address = cursor.block;
             if address == 0 {
-                address = region.first::<M>();
+                address = self.first;
             }
-            self.enter(region);
             if address < self.end {
                 *cursor = ArenaCursor { region: next, block: address };
-                return Some(address);
+                // SAFETY: a header's place, reached by the sizes below it.
+                return Some(unsafe { Block::at(address) });
             }
             next = region.next();
             cursor.block = 0;

@@ -1,7 +1,7 @@
 //! Changing a block's size where it stands, if its neighbour allows.
 //!
 //! ```text
-//!  | block, live | next, free |   joined, then cut again:
+//!  | block, live | next, free |   joined if it has to grow, then trimmed:
 //!  | block, live    | rest, free |
 //! ```
 //!
@@ -11,7 +11,6 @@ use super::block::Block;
 use super::door::Arena;
 use super::heap::Heap;
 use super::layout::*;
-use super::pattern;
 
 impl<M: Mode> Arena<M> {
     /// The block at `pointer`, not null, with `size` bytes, perhaps elsewhere
@@ -28,16 +27,17 @@ impl<M: Mode> Arena<M> {
         alignment: usize,
         site: usize,
     ) -> *mut u8 {
-        self.enter_for(site, size);
-        let Some(block) = self.claim_or_tell(pointer) else {
-            self.leave();
-            return core::ptr::null_mut();
-        };
-        let old = block.requested();
-        let in_place = self.heap().resize(block);
-        self.leave_telling();
-        if in_place {
-            return pointer;
+        self.enter_for(size, site);
+        let block = self.claim_or_tell(pointer);
+        let mut old = 0;
+        let mut is_in_place = false;
+        if let Some(block) = block {
+            old = block.requested();
+            is_in_place = self.heap().resize(block);
+        }
+        self.leave();
+        if is_in_place || block.is_none() {
+            return if is_in_place { pointer } else { core::ptr::null_mut() };
         }
         let new = self.allocate(size, alignment, site);
         if !new.is_null() {
@@ -65,50 +65,22 @@ impl<M: Mode> Heap<M> {
         if requested > self.largest {
             return false;
         }
+        let mut size = block.size();
         let need = block_size::<M>(requested);
-        let (address, old) = (block.address(), block.size());
-        let mut total = old;
-        // SAFETY: a block's end is the next block or the sentinel.
-        let next = unsafe { Block::<M>::at(address + old) };
-        if next.is_free() {
-            total += next.size();
-        }
-        if need > total {
-            return false;
-        }
-        // Poison has to reach up to here once the block is cut.
-        let mut dirty_to = address + old;
-        if self.is_sound_free(next) {
-            dirty_to += M::FREE_HEADER;
-            self.unlink(next);
-            next.unseal(self.secret());
-        } else if need > old {
-            return false;
-        } else {
-            total = old;
-        }
-        // SAFETY: the joined range ends at a block or at the sentinel.
-        let above = unsafe { Block::<M>::at(address + total) };
-        let (mut size, rest) = (need, total - need);
-        let mut flag = M::PREVIOUS_FREE;
-        if rest < M::SMALLEST {
-            size = total;
-            flag = 0;
-        } else {
-            let cut = address + need;
-            if self.poisons_all() && cut < dirty_to {
-                // SAFETY: above what is kept, inside the joined range.
-                unsafe { pattern::fill(cut, dirty_to, pattern::POISON) };
-            } else if !self.poisons_all() {
-                self.poison(cut, rest);
+        if need > size {
+            // SAFETY: a block's end is the next block or the sentinel.
+            let next = unsafe { Block::<M>::at(block.end()) };
+            if need > size + next.size() || !self.unlink(next) {
+                return false;
             }
-            // SAFETY: the upper part of the joined range, in no list.
-            unsafe { self.shelve(cut, rest, 0) };
+            // SAFETY: as above.
+            let above = unsafe { Block::<M>::at(next.end()) };
+            above.set_state(above.state() & !M::PREVIOUS_FREE);
+            size += next.size();
+            self.used_bytes += next.size();
         }
-        above.set_state(above.state() & !M::PREVIOUS_FREE | flag);
-        self.spend(size.wrapping_sub(old));
-        self.own(block, size, block.state() & M::PREVIOUS_FREE);
-        self.arm(block);
+        self.trim(block, size);
+        self.spend(0);
         true
     }
 }

@@ -39,7 +39,13 @@ pub const fn ranges_overlap(a: usize, a_len: usize, b: usize, b_len: usize) -> b
 /// at multiples of their size: guards and poison begin and end at any byte.
 #[inline]
 pub const fn byte_at(word: usize, address: usize) -> u8 {
-    word.to_ne_bytes()[address % size_of::<usize>()]
+    let bits = (address as u32) << 3;
+    // Of a rotation, only the bits that make it less than a whole turn count.
+    if cfg!(target_endian = "big") {
+        word.rotate_left(bits.wrapping_add(8)) as u8
+    } else {
+        word.rotate_right(bits) as u8
+    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ pub unsafe extern "C" fn heapwarden_arena_statistics(
     statistics: *mut ArenaStatistics,
 ) {
     // SAFETY: the caller's struct, not null.
-    unsafe { *statistics = arena(heap).statistics() };
+    unsafe { arena(heap).write_statistics(statistics) };
 }
 
 /// Starts `least_free_bytes` anew from what is free now.
