@@ -1,5 +1,7 @@
-/* A peer's row of the table: a heap of the registry (PEER_RUST) or libc's
- * malloc over the same arena (PEER_LIBC). With PART defined, only its size. */
+/* A peer's row of the table: a heap of the registry, libc's malloc over the same
+ * arena (PEER_LIBC), or a heap in C, whose source PEER_SOURCE is then part of
+ * this file (PEER_TLSF, PEER_UMM, PEER_FREERTOS). With PART defined, only its
+ * size. */
 #ifdef PART
 #include "board.h"
 static uint64_t arena[512] __attribute__((section(".arena.memory")));
@@ -34,6 +36,32 @@ static void reset(void)
         live[i] = NULL;
     }
 }
+#elif defined(PEER_TLSF)
+#include <stdio.h>
+/* Its complaints would bring in all of stdio. */
+#define printf(...) ((void)0)
+#include PEER_SOURCE
+
+static tlsf_t tlsf;
+#define peer_reset(memory, length) (tlsf = tlsf_create_with_pool(memory, length))
+#define peer_malloc(size) tlsf_malloc(tlsf, size)
+#define peer_free(pointer, size) tlsf_free(tlsf, pointer)
+#elif defined(PEER_UMM)
+#include PEER_SOURCE
+
+#define peer_reset(memory, length) umm_init_heap(memory, length)
+#define peer_malloc(size) umm_malloc(size)
+#define peer_free(pointer, size) umm_free(pointer)
+#elif defined(PEER_FREERTOS)
+/* heap_4 declares the array that it is given. */
+uint8_t heap_memory[sizeof arena] __attribute__((section(".arena.bank"), aligned(8)));
+#define ucHeap heap_memory
+#define configTOTAL_HEAP_SIZE sizeof arena
+#include PEER_SOURCE
+
+#define peer_reset(memory, length) (pxEnd = NULL)
+#define peer_malloc(size) pvPortMalloc(size)
+#define peer_free(pointer, size) vPortFree(pointer)
 #else
 void peer_reset(void *memory, size_t length);
 void *peer_malloc(size_t size);

@@ -1,0 +1,1 @@
+/* umm_malloc as it comes: best fit, no checks, no figures. */
