@@ -17,9 +17,7 @@ BUILD = os.environ.get("MUTATE_BUILD", os.path.join(HOME, "build"))  # cargo's t
 LONGEST = 400  # seconds that one test may take: a fault may make it hang
 
 ENV = dict(os.environ, CARGO_TARGET_DIR=BUILD, HEAPWARDEN_LIB_DIR=os.path.join(BUILD, "release"),
-           CARGO_INCREMENTAL="1", RUST_BACKTRACE="0",
-           # Link-time optimisation is part of the library: without it std's landing pads
-           # stay, and nobody brings _Unwind_Resume.
+           CARGO_INCREMENTAL="1", CARGO_PROFILE_RELEASE_LTO="off", RUST_BACKTRACE="0",
            CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16", CARGO_PROFILE_RELEASE_OPT_LEVEL="1",
            CARGO_TERM_COLOR="never")
 
@@ -91,6 +89,8 @@ def built(*what):
 def library():
     arguments = [f"-Clink-arg=-Wl,{option}" for option in
                  ("-soname,libheapwarden.so.1", "-z,initfirst", "-z,nodlopen", "-z,now")]
+    # Without link-time optimisation std's landing pads stay: _Unwind_Resume.
+    arguments.append("-Clink-arg=-lgcc_s")
     must_build(["cargo", "rustc", "--quiet", "--release", "--lib", "--features", "abi",
                 "--crate-type", "cdylib", "--", *arguments])
     # The C suite asks for it, and links nothing with it here.
