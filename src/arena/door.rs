@@ -176,6 +176,12 @@ impl<M: Mode> Arena<M> {
     /// or another task may have been faster.
     #[inline(never)]
     pub(super) fn claim_or_tell(self, pointer: *mut u8) -> Option<Block<M>> {
+        self.claim_here(pointer)
+    }
+
+    /// As `claim_or_tell`, for the caller in a hurry.
+    #[inline(always)]
+    fn claim_here(self, pointer: *mut u8) -> Option<Block<M>> {
         loop {
             let block = self.heap().claim(pointer.addr());
             if !self.has_finding() {
@@ -197,7 +203,12 @@ impl<M: Mode> Arena<M> {
             return;
         }
         self.enter_for(0, site);
-        if let Some(block) = self.claim_or_tell(pointer) {
+        // Where the links are sealed, which takes its time, without calls.
+        if M::SEALS_LINKS {
+            if let Some(block) = self.claim_here(pointer) {
+                self.heap().discard_here(block);
+            }
+        } else if let Some(block) = self.claim_or_tell(pointer) {
             self.heap().discard(block);
         }
         self.leave_telling();

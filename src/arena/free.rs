@@ -20,6 +20,12 @@ impl<M: Mode> Heap<M> {
     /// Makes a live block of the region entered last free.
     #[inline(never)]
     pub(super) fn discard(&mut self, block: Block<M>) {
+        self.discard_here(block);
+    }
+
+    /// As `discard`, for the caller in a hurry.
+    #[inline(always)]
+    pub(super) fn discard_here(&mut self, block: Block<M>) {
         let address = block.address();
         let (mut start, mut end) = (address, block.end());
         self.used_bytes -= end - start;
@@ -39,7 +45,7 @@ impl<M: Mode> Heap<M> {
         block.unseal(self.secret());
         // SAFETY: a block's end is the next block or the sentinel.
         let next = unsafe { Block::<M>::at(end) };
-        if self.unlink(next) {
+        if self.unlink_for_free(next) {
             to += M::FREE_HEADER;
             end = next.end();
         } else {
@@ -57,7 +63,20 @@ impl<M: Mode> Heap<M> {
             }
         }
         // SAFETY: the joined range belongs to no list any more.
-        unsafe { self.shelve(start, end - start) };
+        unsafe {
+            if M::SEALS_LINKS {
+                self.shelve_here(start, end - start);
+            } else {
+                self.shelve(start, end - start);
+            }
+        }
+    }
+
+    /// As `unlink`; where the links are sealed, which takes its time, without a
+    /// call.
+    #[inline(always)]
+    fn unlink_for_free(&mut self, block: Block<M>) -> bool {
+        if M::SEALS_LINKS { self.unlink_here(block) } else { self.unlink(block) }
     }
 
     /// The free block that ends where `block` begins, by its footer, taken out of
@@ -74,6 +93,6 @@ impl<M: Mode> Heap<M> {
         // it an unaligned access.
         let below = unsafe { Block::<M>::at(address - align_down(size, ALIGNMENT)) };
         // Of a footer of 0, this is the live block itself, which is none such.
-        if below.size() == size && self.unlink(below) { Some(below) } else { None }
+        if below.size() == size && self.unlink_for_free(below) { Some(below) } else { None }
     }
 }

@@ -33,7 +33,9 @@ impl<M: Mode> Heap<M> {
             if block.is_free() {
                 kind = ArenaViolation::DoubleFree;
             } else if M::GUARD || block.size() != 0 {
-                if M::GUARD {
+                if M::SEALS_LINKS {
+                    self.overrun_here(block);
+                } else if M::GUARD {
                     self.overrun(block);
                 }
                 return Some(block);

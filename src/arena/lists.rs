@@ -35,6 +35,16 @@ impl<M: Mode> Heap<M> {
     /// `M::SMALLEST`, at a block's phase, and belongs to no block.
     #[inline(never)]
     pub(super) unsafe fn shelve(&mut self, address: usize, size: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.shelve_here(address, size) };
+    }
+
+    /// As `shelve`, for the caller in a hurry.
+    ///
+    /// # Safety
+    /// As for `shelve`.
+    #[inline(always)]
+    pub(super) unsafe fn shelve_here(&mut self, address: usize, size: usize) {
         let slot = self.head(classes::of(size));
         // SAFETY: the caller's promise is that of `Block::at`; heads hold blocks
         // of this heap, or 0.
@@ -54,6 +64,12 @@ impl<M: Mode> Heap<M> {
     /// it was. With the guard the header is sealed no longer.
     #[inline(never)]
     pub(super) fn unlink(&mut self, block: Block<M>) -> bool {
+        self.unlink_here(block)
+    }
+
+    /// As `unlink`, for the caller in a hurry.
+    #[inline(always)]
+    pub(super) fn unlink_here(&mut self, block: Block<M>) -> bool {
         if !block.is_free() || !block.is_sealed_as(true, self.secret()) {
             return false;
         }
