@@ -34,14 +34,20 @@ int main(int argc, char **argv) {
 
 const OFF: &str = "stack_depth=0:poison=none:quarantine_mb=0";
 
+/// Watching for hidden leaks adds nothing to a pair: a check at the end reads
+/// all it needs from the ledger.
+const HIDDEN: &str = "hidden_leaks=1:detect_leaks=1:exitcode=0";
+
 /// Name in the table, loop of the program, options.
-const ROWS: [(&str, &str, &str); 6] = [
+const ROWS: [(&str, &str, &str); 8] = [
     ("malloc-free", "malloc-free", ""),
     ("malloc-free-1000", "malloc-free-1000", ""),
     ("calloc-free", "calloc-free", ""),
     ("realloc", "realloc", ""),
     ("malloc-free-caller-only", "malloc-free", "stack_depth=0"),
     ("malloc-free-off", "malloc-free", OFF),
+    ("malloc-free-hidden-leaks", "malloc-free", HIDDEN),
+    ("malloc-free-ordinals", "malloc-free", "ordinals=1"),
 ];
 
 fn root() -> PathBuf {

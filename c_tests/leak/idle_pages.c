@@ -1,6 +1,8 @@
 // crime: a list that only grows and that nobody reads: the pages of its older blocks stay untouched, which the record says
 // origin: issue 4 (idleness of pages as evidence), SafeMem (HPCA 2005), LeakChaser's and Sleigh's "staleness"
-// note: each program runs for two seconds by the clock, however slow the machine; a second one reads the list all the time
+// note: each program runs for 2.4 seconds by the clock, however slow the machine; its twins use the list all the time
+// link: preload
+// timeout: 60
 // options: hidden_leaks=1:exitcode=0
 // baseline: no
 // case: list      | list      | hidden-leak frame 0 leak_here at-least evidence.idle_share 0.9 at-least evidence.idle_ms 100
@@ -14,12 +16,11 @@
 // case: unknown   | sandboxed | hidden-leak frame 0 leak_here lacks evidence.idle_share lacks evidence.idle_ms
 // case: table     | table     | silent
 // case: table-read | table-read | silent
-#include "scenario.h"
+#include "clock.h"
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <time.h>
 
-enum { LIFE_MS = 2000, AT_ONCE = 4000, EACH_MS = 20 };
+enum { LIFE_MS = 2400, AT_ONCE = 4000, EACH_MS = 20 };
 
 extern int heapwarden_check_leaks(void) __attribute__((weak));
 
@@ -30,12 +31,6 @@ static int zero = -1;
 
 static NOINLINE struct node *leak_here(size_t bytes) { return malloc(bytes); }
 static NOINLINE struct node *innocent(size_t bytes) { return malloc(bytes); }
-
-static long now_ms(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 /* Grows with the clock, not with the steps that the machine lets us make. */
 static NOINLINE void grow(struct node *(*make)(size_t), size_t bytes, long wanted) {
@@ -60,7 +55,8 @@ static void run(const char *what) {
     size_t bytes = !strcmp(what, "spans") ? 100000 : sizeof(struct node);
     long divisor = bytes == 100000 ? 40 : 1;
     long begun = now_ms(), checked = 0;
-    for (long age; (age = now_ms() - begun) < LIFE_MS;) {
+    for (;;) {
+        long age = now_ms() - begun;
         if (!is_table) grow(leak_here, bytes, (AT_ONCE + EACH_MS * age) / divisor);
         else if (made == 0) grow(innocent, bytes, AT_ONCE);
         if (!strcmp(what, "read") || !strcmp(what, "table-read")) CHECK(read_all() >= 0);
@@ -70,8 +66,9 @@ static void run(const char *what) {
             if (!node->next) break;
         }
         if (!strcmp(what, "live") && age > 1000 && !checked) { checked = 1; CHECK(heapwarden_check_leaks && heapwarden_check_leaks() == 0); }
-        struct timespec step = {0, 2000000};
-        nanosleep(&step, NULL);
+        /* Also after a long wait for the processor it has grown up to now. */
+        if (age >= LIFE_MS) break;
+        wait_ms(2);
     }
 }
 
@@ -86,8 +83,9 @@ int main(int argc, char **argv) {
         CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
         run(what);
         CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
-        return 0;
+    } else {
+        run(what);
     }
-    run(what);
+    begin_anew_if_kept_from_running(argv, LIFE_MS / 16);
     return 0;
 }

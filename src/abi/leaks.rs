@@ -314,6 +314,7 @@ fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome 
             growth_bytes_per_s: evidence.growth_bytes_per_s as i64,
             oldest_ms: evidence.oldest_ms,
             freed_permille: evidence.freed_permille,
+            snapshots: evidence.snapshots,
             idle: evidence.idle.map(|idle| (idle.permille, idle.ms)),
             held_by: holder.map(|_| text.as_str()),
         },

@@ -1,6 +1,6 @@
 //! A check: from the first lock to the last record.
 
-use super::copy::{Copy, End};
+use super::copy::{Copy, End, is_room_for_a_copy};
 use super::handshake::{Answer, Handshake};
 use super::hidden::Span;
 use super::holders::held_by;
@@ -17,32 +17,31 @@ use super::room::Room;
 use super::roots::{Checker, Root, RootKind, Roots};
 use super::scratch::{Scratch, Zeroed};
 use super::sites::{Count, Leaks, Links, Sites};
+use super::snapshots::Snapshots;
 use super::tiles::{Block, Tiles};
 use super::tree::Trees;
 use crate::ledger::epoch;
-use crate::platform::linux::{cgroup, limits, process};
-use crate::platform::{Host, OsError, Platform};
+use crate::platform::{Host, OsError, Platform, linux::process};
 use crate::sync::atomics::AtomicU32;
 use crate::sync::{Guard, Lock, Rank};
 use crate::units::{LeakKind, OS_PAGE};
 
-static ONE_AT_A_TIME: Lock<()> = Lock::new(Rank::Check, ());
+/// Who holds it checks, and may touch the snapshots.
+static ONE_AT_A_TIME: Lock<Snapshots> = Lock::new(Rank::Check, Snapshots::NONE);
 
 /// Checks the heap for leaks and passes what it found to `sink`, after all
-/// threads were let go. `sink` is called once, unless the check could not be
-/// done.
-///
-/// The caller holds no lock of the heap.
+/// threads were let go: once, unless the check could not be done. The caller
+/// holds no lock of the heap.
 pub fn check(
     access: &dyn HeapAccess,
     caller: &Caller,
     options: &LeakOptions<'_>,
     sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Summary {
-    let Some(_one) = begin_alone(options.busy_patience_ns) else {
+    let Some(mut snapshots) = begin_alone(options.busy_patience_ns) else {
         return Summary::impossible(Obstacle::Busy);
     };
-    match check_alone(access, caller, options, sink) {
+    match check_alone(access, caller, options, &mut snapshots, sink) {
         Ok(summary) => summary,
         Err(obstacle) => Summary::impossible(obstacle),
     }
@@ -59,7 +58,7 @@ pub fn after_fork_in_child() {
 }
 
 /// The right to check, which another check may keep for `patience_ns`.
-pub(super) fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
+pub(super) fn begin_alone(patience_ns: u64) -> Option<Guard<'static, Snapshots>> {
     let end = Host::monotonic_ns().saturating_add(patience_ns);
     loop {
         let guard = ONE_AT_A_TIME.try_lock();
@@ -67,14 +66,6 @@ pub(super) fn begin_alone(patience_ns: u64) -> Option<Guard<'static, ()>> {
             return guard;
         }
         Host::wait(&AtomicU32::new(0), 0, 1_000_000);
-    }
-}
-
-/// Whether the control group could hold all private memory of this process twice.
-fn is_room_for_a_copy() -> bool {
-    match (cgroup::memory_room(), limits::private_bytes()) {
-        (Some(room), Some(bytes)) => bytes <= room,
-        _ => true,
     }
 }
 
@@ -109,6 +100,7 @@ fn check_alone(
     access: &dyn HeapAccess,
     caller: &Caller,
     options: &LeakOptions<'_>,
+    snapshots: &mut Snapshots,
     sink: &mut dyn FnMut(Leaks<'_>, &Summary),
 ) -> Result<Summary, Obstacle> {
     let (room, scratch, results) = tables().map_err(Obstacle::System)?;
@@ -135,10 +127,11 @@ fn check_alone(
     let result = threads.and_then(|threads| {
         let heap = Heap { access, scratch: &scratch, before: &before, threads: &threads };
         let mut work = || {
-            let mut choose = |tiles: &Tiles<'_>, sites: &mut Sites<'_>| {
+            let mut judge = |tiles: &Tiles<'_>, sites: &mut Sites<'_>, span| {
+                sites.judge(span, snapshots);
                 window.inspect(|&begun_ms| pages.choose(tiles, sites, begun_ms));
             };
-            scan(&heap, &checker, options, (&mut sites, &mut trees), &mut choose)
+            scan(&heap, &checker, options, (&mut sites, &mut trees), &mut judge)
         };
         if options.place == Place::InPlace {
             return work().map(|summary| (summary, None));
@@ -180,6 +173,9 @@ fn check_alone(
     } else if options.hidden {
         idle::tell_surveyed(&mut sites);
     }
+    if options.hidden && options.since_sequence == 0 {
+        snapshots.take(&mut sites, summary.now_ms);
+    }
     summary.pause_ns = pause_ns;
     summary.dropped += sites.dropped();
     if summary.silent_threads > 0 || summary.dropped > 0 || summary.damaged > 0 || !summary.has_map
@@ -205,18 +201,18 @@ fn scan(
     checker: &Checker,
     options: &LeakOptions<'_>,
     (sites, trees): (&mut Sites<'_>, &mut Trees<'_>),
-    on_suspects: &mut dyn FnMut(&Tiles<'_>, &mut Sites<'_>),
+    judge: &mut dyn FnMut(&Tiles<'_>, &mut Sites<'_>, Span),
 ) -> Result<Summary, OsError> {
     let begun = Host::monotonic_ns();
     let Heap { access, scratch, before, threads } = *heap;
-    let room = &before.room;
-    let read = Mappings::read(scratch, room);
+    let read = Mappings::read(scratch, &before.room);
     let has_map = read.is_ok();
     let mappings = match read {
         Ok(mappings) => mappings,
-        Err(_) => guess_mappings((scratch, room), &before.modules, threads, checker),
+        Err(_) => guess_mappings((scratch, &before.room), &before.modules, threads, checker),
     };
-    let mut roots = Roots::collect((scratch, room), &mappings, &before.modules, threads, checker);
+    let mut roots =
+        Roots::collect((scratch, &before.room), &mappings, &before.modules, threads, checker);
     let values = before.kernel.as_slice().as_ptr_range();
     roots.add(RootKind::Kernel, values.start as usize, values.end as usize, 0);
     let mut summary = Summary { now_ms: begun / 1_000_000, ..Summary::EMPTY };
@@ -247,8 +243,7 @@ fn scan(
     classify_reachable(&marker.tiles, &mut ledger);
     if options.hidden {
         ledger.sites.add_all_freed(&marker.tiles, span);
-        ledger.sites.judge(span);
-        on_suspects(&marker.tiles, ledger.sites);
+        judge(&marker.tiles, ledger.sites, span);
     }
     if let Some(parents) = marker.parents.take() {
         ledger.sites.for_each_mut(|group| {

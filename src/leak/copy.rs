@@ -13,6 +13,7 @@
 use crate::platform::linux::files::{File, write};
 use crate::platform::linux::process;
 use crate::platform::linux::syscall::call;
+use crate::platform::linux::{cgroup, limits};
 use crate::platform::{Host, OsError, Platform};
 
 const CLONE_PIDFD: usize = 0x1000;
@@ -34,6 +35,14 @@ pub enum End {
     Exited(i32),
     /// By this signal.
     Killed(i32),
+}
+
+/// Whether the control group could hold all private memory of this process twice.
+pub fn is_room_for_a_copy() -> bool {
+    match (cgroup::memory_room(), limits::private_bytes()) {
+        (Some(room), Some(bytes)) => bytes <= room,
+        _ => true,
+    }
 }
 
 impl Copy {

@@ -25,6 +25,7 @@
 
 use super::idle::Idle;
 use super::sites::LeakGroup;
+use super::snapshots::Trend;
 use crate::ledger::epoch;
 
 const PARTS: usize = 16;
@@ -79,9 +80,11 @@ pub struct History {
 /// Why a site is suspected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HiddenEvidence {
-    /// Bytes by which its live blocks grew each second, over the last half of
-    /// the process's life.
+    /// Bytes by which its live blocks grew each second: over the snapshots, or
+    /// where there are none, over the last half of the process's life.
     pub growth_bytes_per_s: u64,
+    /// How many snapshots that is from; 0 = none.
+    pub snapshots: u32,
     /// Age of the oldest live block.
     pub oldest_ms: u64,
     /// Share of its blocks that were freed, in thousandths, as far as free
@@ -118,7 +121,12 @@ impl History {
     }
 
     /// The evidence, if there is enough of it.
-    pub fn judge(&self, span: Span, group: &LeakGroup) -> Option<HiddenEvidence> {
+    pub fn judge(
+        &self,
+        span: Span,
+        group: &LeakGroup,
+        trend: Option<Trend>,
+    ) -> Option<HiddenEvidence> {
         let live = group.count.blocks;
         if span.length() < SHORTEST_MS || live < FEWEST {
             return None;
@@ -132,6 +140,7 @@ impl History {
         let last = sum(&life[life.len().saturating_sub(2)..]);
         let early = sum(&life[..life.len() / 2]);
         let freed_permille = (self.freed * 1000 / (self.freed + live)) as u16;
+        let is_growing = trend.is_some_and(|trend| trend.is_growing);
         let is_suspect = parts >= 6
             // Born all the time …
             && filled * 5 >= parts * 3
@@ -139,9 +148,16 @@ impl History {
             && last * parts >= total
             // but not only of late: what is young may yet be freed.
             && early * 5 >= total
-            && (freed_permille < 200 || self.dies_young(span));
+            // Next to nothing is freed, or at once; or it grows all the same.
+            && (freed_permille < 200 || self.dies_young(span) || is_growing)
+            // What was replaced all the time looks like that too.
+            && !trend.is_some_and(|trend| trend.is_flat);
         is_suspect.then(|| HiddenEvidence {
-            growth_bytes_per_s: self.late_bytes * 2000 / span.length(),
+            growth_bytes_per_s: match trend {
+                Some(trend) => trend.slope.max(0) as u64,
+                None => self.late_bytes * 2000 / span.length(),
+            },
+            snapshots: trend.map_or(0, |trend| trend.points),
             oldest_ms: span.now_ms.saturating_sub(group.first.born_ms),
             freed_permille,
             idle: None,
@@ -167,6 +183,15 @@ mod tests {
         freed: u64,
         lifetimes_ms: &[u64],
     ) -> Option<HiddenEvidence> {
+        verdict_of(births, freed, lifetimes_ms, None)
+    }
+
+    fn verdict_of(
+        births: [u32; PARTS],
+        freed: u64,
+        lifetimes_ms: &[u64],
+        trend: Option<Trend>,
+    ) -> Option<HiddenEvidence> {
         let mut history = History::default();
         (0..freed).for_each(|_| history.add_freed(None));
         lifetimes_ms.iter().for_each(|&lifetime| history.add_freed(Some(lifetime)));
@@ -191,7 +216,7 @@ mod tests {
             hidden: None,
             ordinals: Ordinals::default(),
         };
-        history.judge(SPAN, &group)
+        history.judge(SPAN, &group, trend)
     }
 
     #[test]
@@ -215,6 +240,20 @@ mod tests {
         assert_eq!(verdict_with([10; 16], 50_000, &lifetimes), None, "some live long");
         let filled = [160, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(verdict_with(filled, 50_000, &[1; 500]), None, "they do not grow");
+    }
+
+    #[test]
+    fn snapshots_tell_what_grows_though_much_is_freed_and_what_is_only_replaced() {
+        let grows = Trend { slope: 77, points: 5, is_growing: true, is_flat: false };
+        let evidence = verdict_of([600; 16], 5000, &[900; 500], Some(grows)).unwrap();
+        assert_eq!((evidence.growth_bytes_per_s, evidence.snapshots), (77, 5));
+        assert_eq!(verdict_of([600; 16], 5000, &[900; 500], None), None, "without them");
+        let flat = Trend { slope: 0, points: 5, is_growing: false, is_flat: true };
+        assert_eq!(verdict_of([600; 16], 0, &[], Some(flat)), None);
+        let swings = Trend { is_flat: false, ..flat };
+        assert!(verdict_of([600; 16], 0, &[], Some(swings)).is_some());
+        let table = [5000, 300, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(verdict_of(table, 0, &[], Some(grows)), None, "filled at start");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::options::HeapAccess;
 use super::room::Room;
 use super::scratch::{Scratch, Zeroed};
 use super::sites::{Links, Sites};
+use super::snapshots::Snapshots;
 use super::tiles::Tiles;
 use crate::ledger::epoch;
 use crate::memory::Window as Heap;
@@ -192,14 +193,18 @@ static SURVEYED_MS: AtomicU64 = AtomicU64::new(0);
 pub fn survey_idleness(access: &dyn HeapAccess) {
     SURVEYED.iter().for_each(|place| place.store(0, Relaxed));
     if let Some(begun_ms) = window_begun_ms()
-        && let Some(_one) = begin_alone(0)
+        && let Some(mut snapshots) = begin_alone(0)
     {
         // Without memory there is no such evidence.
-        let _ = survey(access, begun_ms);
+        let _ = survey(access, begun_ms, &mut snapshots);
     }
 }
 
-fn survey(access: &dyn HeapAccess, begun_ms: u64) -> Result<(), OsError> {
+fn survey(
+    access: &dyn HeapAccess,
+    begun_ms: u64,
+    snapshots: &mut Snapshots,
+) -> Result<(), OsError> {
     let now_ms = Host::monotonic_ns() / 1_000_000;
     let room = Room::AMPLE;
     let results = Scratch::new(room.bytes_to_find() + PAGES_BYTES)?;
@@ -208,7 +213,7 @@ fn survey(access: &dyn HeapAccess, begun_ms: u64) -> Result<(), OsError> {
     if !access.lock() {
         return Ok(());
     }
-    let looked = look_at_records(&mut sites, &mut pages, begun_ms, now_ms);
+    let looked = look_at_records(&mut sites, &mut pages, snapshots, (begun_ms, now_ms));
     access.unlock();
     looked?;
     pages.measure(&mut sites, begun_ms, now_ms);
@@ -228,8 +233,8 @@ fn survey(access: &dyn HeapAccess, begun_ms: u64) -> Result<(), OsError> {
 fn look_at_records(
     sites: &mut Sites<'_>,
     pages: &mut Pages<'_>,
-    begun_ms: u64,
-    now_ms: u64,
+    snapshots: &mut Snapshots,
+    (begun_ms, now_ms): (u64, u64),
 ) -> Result<(), OsError> {
     let marks = Scratch::new(Tiles::bytes_needed())?;
     let tiles = Tiles::read(&marks);
@@ -247,7 +252,7 @@ fn look_at_records(
         },
     );
     sites.add_all_freed(&tiles, span);
-    sites.judge(span);
+    sites.judge(span, snapshots);
     pages.choose(&tiles, sites, begun_ms);
     Ok(())
 }

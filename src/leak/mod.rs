@@ -9,7 +9,7 @@
 //!   lost        definite or indirect: who holds whom
 //!   tree        what the lost blocks hold, summed by site
 //!   sites       one record for each kind and call stack
-//!   hidden, idle  reachable blocks that nobody seems to need
+//!   hidden, idle, snapshots  reachable blocks that nobody seems to need
 //!   room        how much of all that there may be
 //!   copy        a forked copy does all that while the program goes on
 //!   known       what an earlier check has found
@@ -55,6 +55,7 @@ mod roots;
 mod scratch;
 mod signal;
 mod sites;
+mod snapshots;
 mod stack_in_heap;
 mod tasks;
 mod tiles;

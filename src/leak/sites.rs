@@ -7,6 +7,7 @@ use super::hidden::{HiddenEvidence, History, Span};
 use super::ordinals::Ordinals;
 use super::roots::RootKind;
 use super::scratch::{Scratch, Zeroed};
+use super::snapshots::Snapshots;
 use super::tiles::{Block, Tiles};
 use super::tree::{Node, Trees};
 use crate::ledger::{Holder, allocations_of, epoch, has_ordinals};
@@ -280,12 +281,14 @@ impl<'s> Sites<'s> {
     }
 
     /// Judges the history of each site of reachable blocks.
-    pub fn judge(&mut self, span: Span) {
+    pub fn judge(&mut self, span: Span, snapshots: &mut Snapshots) {
         let used = self.header.first().map_or(0, |header| header.used);
         for &at in &self.order[..used] {
             let site = &mut self.table[at as usize];
             if site.group.kind == LeakKind::Reachable {
-                site.group.hidden = site.history.judge(span, &site.group);
+                let (stack, bytes) = (site.group.stack, site.group.count.bytes);
+                let trend = snapshots.trend(stack, span.now_ms, bytes);
+                site.group.hidden = site.history.judge(span, &site.group, trend);
             }
         }
     }

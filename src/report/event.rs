@@ -129,6 +129,8 @@ pub struct Leak<'a> {
 pub struct Evidence<'a> {
     /// Growth of the site's live bytes, bytes a second.
     pub growth_bytes_per_s: i64,
+    /// How many checks' snapshots that is from; 0 = from the blocks' ages.
+    pub snapshots: u32,
     /// Age of the oldest live block, milliseconds.
     pub oldest_ms: u64,
     /// Share of the site's blocks that were ever released, in thousandths.

@@ -118,6 +118,9 @@ fn write_hidden_leak(object: &mut Object<'_, '_, '_>, leak: &HiddenLeak<'_>) {
     let evidence = leak.evidence;
     object.nested("evidence", |object| {
         object.display_bare("growth_bytes_per_s", evidence.growth_bytes_per_s);
+        if evidence.snapshots > 0 {
+            object.number("snapshots", u64::from(evidence.snapshots));
+        }
         object.number("oldest_ms", evidence.oldest_ms);
         object.permille("freed_share", evidence.freed_permille);
         if let Some((idle, ms)) = evidence.idle {

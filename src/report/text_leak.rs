@@ -157,9 +157,15 @@ pub fn write_hidden_leak(pen: &mut Pen<'_, '_>, leak: &HiddenLeak<'_>) {
     };
     let _ = write!(
         pen.out,
-        "  The program can still reach them. Evidence: the site {grows} by {} a second, its oldest \
-         block is {} old, {} of its blocks were ever freed",
-        Amount(amount),
+        "  The program can still reach them. Evidence: the site {grows} by {} a second",
+        Amount(amount)
+    );
+    if evidence.snapshots > 0 {
+        let _ = write!(pen.out, " (seen by {} checks)", evidence.snapshots);
+    }
+    let _ = write!(
+        pen.out,
+        ", its oldest block is {} old, {} of its blocks were ever freed",
         Age(evidence.oldest_ms),
         Share(evidence.freed_permille)
     );

@@ -224,6 +224,8 @@ pub struct Leak {
 #[serde(default)]
 pub struct Evidence {
     pub growth_bytes_per_s: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<u64>,
     pub oldest_ms: u64,
     pub freed_share: f64,
     #[serde(skip_serializing_if = "Option::is_none")]

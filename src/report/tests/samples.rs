@@ -93,6 +93,7 @@ pub fn for_each_sample(visit: &mut dyn FnMut(Record<'_>)) {
     visit(Record::HiddenLeak(&hidden));
     let evidence = Evidence {
         growth_bytes_per_s: 1 << 20,
+        snapshots: 5,
         freed_permille: 1000,
         idle: Some((7, 1500)),
         held_by: Some("global \"cache\"\n"),

@@ -142,6 +142,9 @@ fn describe_hidden<'a>(site: &Site, leak: &'a HiddenLeak) -> Description<'a> {
         age(evidence.oldest_ms),
         evidence.freed_share * 100.0
     )];
+    if let Some(checks) = evidence.snapshots {
+        help.push(format!("that it grows was seen by {checks} checks of the process"));
+    }
     if let Some(idle) = evidence.idle_share {
         let ms =
             evidence.idle_ms.map_or_else(|| "lately".to_owned(), |ms| format!("for {}", age(ms)));
