@@ -29,8 +29,17 @@ setup:
 demo: all
 	sh scripts/demo.sh $(OUT)
 
-test: setup all
-	$(CARGO) test --quiet --workspace --no-fail-fast
+# Tests that count what they try add a line to this file (docs/proof.md).
+PROOF_LOG := $(abspath $(TARGET))/proof.log
+test interleave embedded-model: export HEAPWARDEN_PROOF_LOG := $(PROOF_LOG)
+
+.PHONY: proof-begin
+proof-begin:
+	@mkdir -p "$(TARGET)" && rm -f "$(PROOF_LOG)"
+
+test: proof-begin setup all
+	$(CARGO) test --quiet --workspace --no-fail-fast; \
+	  status=$$?; scripts/proof.sh "$(PROOF_LOG)"; exit $$status
 
 # What takes long: servers checked a hundred times under load.
 soak-servers: setup all

@@ -6,10 +6,34 @@
 
 #![allow(dead_code)] // each target uses one
 
+#[path = "../tests/model/in_process.rs"]
+mod in_process;
+
 use heapwarden::config::{self, Options};
+use heapwarden::harness::{Rules, STEP_BYTES, decode, run};
+use heapwarden::heap::Settings;
 use heapwarden::report::{Finding, Site, Suppressions};
 use heapwarden::units::LeakKind;
 use heapwarden_symbols::{Files, Image, Module, Symbolizer, demangle};
+use in_process::{HEAP, Hosted, TIERED};
+use std::sync::LazyLock;
+
+/// Steps of a program, and bytes of a block, at most.
+const STEPS: usize = 150;
+const LARGEST: usize = 100_000;
+
+/// A program of operations on the heap in this process, crimes among them, by
+/// the model ([`decode`]). It ends with a check of the whole heap, so the
+/// quarantine is small; what one program can free fits into it.
+pub fn operations(bytes: &[u8]) {
+    const SETTINGS: Settings = Settings { quarantine: Some(STEPS * LARGEST), ..TIERED };
+    const RULES: Rules = Rules { largest: LARGEST, most_live: 2 << 20, ..HEAP };
+    static HOSTED: LazyLock<Hosted> = LazyLock::new(|| Hosted::new(&SETTINGS));
+    let program = decode(&bytes[..bytes.len().min(STEPS * STEP_BYTES)], &RULES);
+    if let Err(failure) = run(&program, &RULES, &*HOSTED) {
+        panic!("{failure}");
+    }
+}
 
 /// Option strings, as the environment and files give them.
 pub fn options(bytes: &[u8]) {

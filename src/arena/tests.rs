@@ -314,6 +314,10 @@ proptest! {
 
 #[test]
 fn classes_never_fall_as_sizes_rise() {
+    // Every size up to 2 MiB, then where classes begin.
+    for size in 32..2 << 20 {
+        assert!(classes::of(size) <= classes::of(size + 1), "{size}");
+    }
     for shift in 5..31 {
         for size in [(1usize << shift) - layout::ALIGNMENT, 1 << shift, 3 << (shift - 1)] {
             let class = classes::of(size);

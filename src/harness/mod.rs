@@ -19,6 +19,7 @@
 //! | [`run`](run) | runs a program, or several at the same time on one allocator |
 //! | `script` | a program as numbers, and as [C that reproduces it](c_program) |
 //! | [`outside`](Outside) | the same under any preloaded library; `report` reads its JSON |
+//! | [`decode`](decode) | any bytes as a program, for fuzzers |
 //! | [`strategy`](programs) | proptest strategies that shrink to short programs |
 //!
 //! Invariant: the model never sees an address, and reads nothing of the heap it
@@ -39,6 +40,7 @@
 //! ```
 
 mod allocators;
+mod decode;
 mod judge;
 mod leaks;
 mod machine;
@@ -54,6 +56,7 @@ mod tally;
 mod verdict;
 
 pub use allocators::{CFunctions, RustAllocator};
+pub use decode::{STEP_BYTES, decode};
 pub use judge::{Failure, Fault, Judge, Observation};
 pub use leaks::{LeakSum, Leaks};
 pub use machine::{Allocator, Freeing, Machine};

@@ -112,7 +112,7 @@ impl Function {
             Function::PosixMemalign { alignment } => {
                 alignment.is_power_of_two() && alignment.is_multiple_of(size_of::<usize>())
             }
-            Function::Memalign { alignment } => alignment <= 1 << 63,
+            Function::Memalign { alignment } => alignment <= 1 << (usize::BITS - 1),
             _ => true,
         }
     }

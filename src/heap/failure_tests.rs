@@ -179,14 +179,15 @@ fn fail_each(fail: fn(u64)) -> (u64, u64) {
 #[ignore = "strikes the whole process: run by every_call_of_the_operating_system_may_fail"]
 fn alone() {
     let (calls, refused) = fail_each(sim::fail_at);
-    eprintln!("{calls} calls failed in turn, {refused} times a request was refused");
+    eprintln!("{calls} system calls failed in turn, {refused} requests refused of it");
     assert!(calls > 15);
     let (calls, refused) = fail_each(sim::fail_from);
-    eprintln!("{calls} calls failed with all after them, {refused} times a request was refused");
+    eprintln!("{calls} system calls failed with all after them, {refused} requests refused");
     assert!(refused > 5, "without memory requests are refused");
 }
 
 #[test]
+#[cfg(feature = "harness")]
 fn every_call_of_the_operating_system_may_fail() {
     let output = Command::new(std::env::current_exe().expect("this test has a file"))
         .args(["heap::failure_tests::alone", "--exact", "--ignored", "--nocapture"])
@@ -196,5 +197,7 @@ fn every_call_of_the_operating_system_may_fail() {
     let text = std::string::String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}\n{text}", output.status);
     assert!(text.contains("calls failed with all after them"), "{text}");
-    std::print!("{text}");
+    for line in text.lines().filter(|line| line.contains("calls failed")) {
+        crate::harness::told("the operating system", &line);
+    }
 }

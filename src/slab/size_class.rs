@@ -152,14 +152,37 @@ mod tests {
         }
     }
 
+    /// And back: what fills a class's slot is of that class.
     #[test]
-    fn aligned_blocks_find_a_class() {
-        for shift in 4..=12 {
-            for size in [0, 1, 100, 1000, 5000, 20_000] {
-                let class = SizeClass::aligned(size, 1 << shift).unwrap();
-                assert!(
-                    class.slot().is_multiple_of(1 << shift) && class.slot() >= size + GUARD_BYTES
-                );
+    fn every_class_is_the_one_of_its_slot() {
+        for class in (0..CLASSES as u8).map(SizeClass) {
+            assert_eq!(SizeClass::of(class.slot() - GUARD_BYTES), class);
+        }
+    }
+
+    #[test]
+    fn every_size_and_alignment_finds_the_smallest_class_that_fits() {
+        let classes = || (0..CLASSES as u8).map(SizeClass);
+        for shift in 0..=12 {
+            let alignment = 1 << shift;
+            for size in 0..=MEDIUM_LIMIT {
+                let holds = |class: SizeClass| class.slot() >= size + GUARD_BYTES;
+                let is_aligned = |class: SizeClass| class.slot().is_multiple_of(alignment);
+                match SizeClass::aligned(size, alignment) {
+                    Some(class) => {
+                        assert!(holds(class) && is_aligned(class), "{size} {alignment}");
+                        // None below it but for what rounds the size up to 16.
+                        let first = SizeClass::of(size.max(1).next_multiple_of(16));
+                        let below = classes().skip(first.0.into()).find(|&class| is_aligned(class));
+                        assert_eq!(below, Some(class), "{size} {alignment}");
+                    }
+                    None => assert!(
+                        !classes()
+                            .any(|class| size + 16 + GUARD_BYTES <= class.slot()
+                                && is_aligned(class)),
+                        "{size} {alignment}"
+                    ),
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 #[path = "../common/built.rs"]
 mod built;
 mod hosted;
+mod in_process;
 mod outside;
 
 use heapwarden::harness::{self, Failure, Program, Rules, Tally, c_program};

@@ -62,7 +62,7 @@ pub struct Model {
 }
 
 /// Requests of more bytes cannot be met by any machine of today.
-const IMPOSSIBLE: usize = 1 << 47;
+const IMPOSSIBLE: usize = 1 << if usize::BITS == 64 { 47 } else { 31 };
 /// Blocks up to this size lie in slots, whatever their alignment up to a page.
 const SURELY_SLOT: usize = 32_000;
 /// Freed blocks up to this size are watched whole.

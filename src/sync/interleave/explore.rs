@@ -56,13 +56,20 @@ pub fn every_order(
         }
     };
     let bounded = if begun.elapsed() >= LONGEST { ", stopped by time" } else { "" };
-    eprintln!(
-        "interleave: loom: {name}: {orders} orders, {} places, up to {preemptions} preemptions, \
-         {:.1} s{bounded}",
-        place::known(),
-        begun.elapsed().as_secs_f64()
-    );
+    let (places, seconds) = (place::known(), begun.elapsed().as_secs_f64());
+    tell(&std::format!(
+        "loom: {name}: {orders} orders, {places} places, up to {preemptions} preemptions, \
+         {seconds:.1} s{bounded}"
+    ));
     orders
+}
+
+/// Prints what was explored, among what other tests tried.
+fn tell(what: &str) {
+    #[cfg(feature = "harness")]
+    crate::harness::told("interleave", &what);
+    #[cfg(not(feature = "harness"))]
+    eprintln!("interleave: {what}");
 }
 
 fn loomed_run(body: &(dyn Fn() + Send + Sync)) {
@@ -121,9 +128,7 @@ pub fn many_orders(name: &str, orders: usize, body: impl Fn() + Send + Sync + 's
     let done = done.load(Relaxed);
     let seconds = begun.elapsed().as_secs_f64();
     let end = if result.is_ok() { "".to_string() } else { std::format!(", FAILED after {done}") };
-    eprintln!(
-        "interleave: shuttle: {name}: {done} random orders, seed {seed}, {seconds:.1} s{end}"
-    );
+    tell(&std::format!("shuttle: {name}: {done} random orders, seed {seed}, {seconds:.1} s{end}"));
     if let Err(panic) = result {
         resume_unwind(panic);
     }

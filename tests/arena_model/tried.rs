@@ -1,22 +1,23 @@
-//! The model against the arena, in each of its modes: verdicts, contents, live
-//! bytes and leaks. `HEAPWARDEN_PROOF_SCALE=10` tries ten times as many.
+//! The arena as an allocator of the harness, in each of its modes, each time in
+//! memory of its own. The arena's fuzzer uses this file too (fuzz/targets).
+//!
+//! Invariant: one thread at a time uses a [`Tried`]; the rules here say so.
 
 use heapwarden::arena::{
     Arena, ArenaAnswer, ArenaConfig, ArenaEvent, ArenaLeakKind, ArenaRoot, ArenaViolation, Bare,
     Guard, Mode, Owner, OwnerGuard, layout,
 };
 use heapwarden::harness::{
-    self, Allocator, Crime, Freeing, Function, LeakSum, Rules, Seen, SeenBlock, Tally, run,
+    Allocator, Crime, Failure, Freeing, Function, LeakSum, Rules, STEP_BYTES, Seen, SeenBlock,
+    Tally, decode, run,
 };
-use proptest::prelude::*;
-use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// What a mode promises that only lays blocks out.
-const BARE: Rules = Rules {
+pub const BARE: Rules = Rules {
     least_size: 0,
     most_live: 24 << 10,
     largest: 3000,
@@ -32,14 +33,19 @@ const BARE: Rules = Rules {
     ..Rules::RUST
 };
 /// Blocks know their size and site; who holds them can be told.
-const OWNER: Rules =
+pub const OWNER: Rules =
     Rules { exact_size: true, statistics: true, reuses_at_once: true, leaks: true, ..BARE };
 /// Crimes are told; freed memory is not watched.
-const GUARD: Rules = Rules { crimes: true, ..OWNER };
+pub const GUARD: Rules = Rules { crimes: true, ..OWNER };
+/// All of each freed block is watched.
+pub const POISONED: Rules = Rules { poisoned_edge: usize::MAX / 4, ..GUARD };
+/// Without owners all sites are one; freed memory is watched behind the links.
+pub const UNOWNED: Rules = Rules { leaks: false, unwatched_start: layout::ALIGNMENT, ..POISONED };
 
 const REGION: usize = 64 << 10;
 
-struct Tried<M> {
+/// An arena that is tried, with its memory.
+pub struct Tried<M> {
     arena: Arena<M>,
     memory: *mut [u64],
     shared: *mut Shared,
@@ -108,7 +114,8 @@ fn block_of<M: Mode>(shared: *const Shared, address: usize) -> (usize, usize) {
 }
 
 impl<M: Mode> Tried<M> {
-    fn new(poison_window: usize) -> Box<Tried<M>> {
+    /// A fresh one; of freed blocks `poison_window` bytes are filled.
+    pub fn new(poison_window: usize) -> Box<Tried<M>> {
         let memory = Box::into_raw(vec![0x5555_5555_5555_5555u64; REGION / 8].into_boxed_slice());
         let start = memory.cast::<u8>().expose_provenance();
         let shared = Box::into_raw(Box::new(Shared {
@@ -259,50 +266,20 @@ impl<M: Mode> Tried<M> {
     }
 }
 
-fn prove<M: Mode>(name: &str, rules: &Rules, poison_window: usize) {
-    let config = ProptestConfig {
-        cases: harness::cases(400),
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..ProptestConfig::default()
-    };
-    let sum = Cell::new(Tally::default());
-    let result = TestRunner::new(config).run(&harness::programs(rules, 150), |program| {
-        let tried = Tried::<M>::new(poison_window);
-        let mut tally = sum.get();
-        tally += run(&program, rules, &*tried)
-            .map_err(|failure| TestCaseError::fail(failure.to_string()))?;
-        sum.set(tally);
-        Ok(())
-    });
-    match result {
-        Ok(()) => harness::told(name, &sum.get()),
-        Err(TestError::Fail(reason, _)) => panic!("{name}: {reason}"),
-        Err(TestError::Abort(reason)) => panic!("{name}: {reason}"),
+/// Runs the program that `bytes` are (the fuzzer's, of at most 150 steps). The
+/// first byte chooses the mode.
+///
+/// # Errors
+/// What the arena did otherwise than the model says.
+pub fn try_bytes(bytes: &[u8]) -> Result<Tally, Box<Failure>> {
+    let Some((mode, steps)) = bytes.split_first() else { return Ok(Tally::default()) };
+    let steps = &steps[..steps.len().min(150 * STEP_BYTES)];
+    let go = |rules: &Rules, tried: &dyn Allocator| run(&decode(steps, rules), rules, tried);
+    match mode % 5 {
+        0 => go(&BARE, &*Tried::<Bare>::new(0)),
+        1 => go(&OWNER, &*Tried::<Owner>::new(0)),
+        2 => go(&UNOWNED, &*Tried::<Guard>::new(usize::MAX)),
+        3 => go(&GUARD, &*Tried::<OwnerGuard>::new(0)),
+        _ => go(&POISONED, &*Tried::<OwnerGuard>::new(usize::MAX)),
     }
-}
-
-#[test]
-fn bare() {
-    prove::<Bare>("arena, bare", &BARE, 0);
-}
-
-#[test]
-fn owner() {
-    prove::<Owner>("arena, owner", &OWNER, 0);
-}
-
-#[test]
-fn guard() {
-    // Without owners all sites are one; freed memory is watched behind the links.
-    let rules = Rules { leaks: false, poisoned_edge: usize::MAX / 4, ..GUARD };
-    let links = layout::ALIGNMENT;
-    prove::<Guard>("arena, guard", &Rules { unwatched_start: links, ..rules }, usize::MAX);
-}
-
-#[test]
-fn owner_and_guard() {
-    prove::<OwnerGuard>("arena, owner and guard", &GUARD, 0);
-    let watched = Rules { poisoned_edge: usize::MAX / 4, ..GUARD };
-    prove::<OwnerGuard>("arena, owner, guard, poison", &watched, usize::MAX);
 }
