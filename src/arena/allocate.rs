@@ -103,7 +103,9 @@ impl<M: Mode> Heap<M> {
         if M::GUARD {
             // Poison that is handed out is verified; what stays free keeps it.
             let poison = taken.address() + M::FREE_HEADER;
-            let from = if block.address() > poison { block.address() } else { poison };
+            // So is the word where the footer of what stays will be.
+            let footer = block.address() - WORD;
+            let from = if footer > poison { footer } else { poison };
             // SAFETY: between the free block's header and its footer.
             let damage = unsafe { pattern::mend(from, self.poison_end(taken), pattern::POISON) };
             if damage != 0 {
