@@ -234,10 +234,10 @@ fn scan(
     if options.holders {
         marker.parents = Parents::new(&marks, &marker.tiles);
     }
-    let marking = Host::monotonic_ns();
+    let marking = process::processor_ns();
     let wanted = |root: &&Root| options.roots.contains(root.kind);
     marker.flood_reachable(list.iter().filter(wanted).copied());
-    summary.mark_ns = Host::monotonic_ns() - marking;
+    summary.mark_ns = process::processor_ns() - marking;
     let span = Span::until(summary.now_ms);
     let mut ledger = Ledger { options, sites, summary: &mut summary, span };
     classify_reachable(&marker.tiles, &mut ledger);
@@ -252,9 +252,9 @@ fn scan(
                 held_by(&marker.tiles, &parents, list, marker.foreign, &mappings, address);
         });
     }
-    let marking = Host::monotonic_ns();
+    let marking = process::processor_ns();
     marker.flood_possible();
-    ledger.summary.mark_ns += Host::monotonic_ns() - marking;
+    ledger.summary.mark_ns += process::processor_ns() - marking;
     classify_possible(&marker.tiles, &mut ledger);
     ledger.summary.bytes_read = marker.bytes_read;
     marker.tiles.hide_lost_in_lost();

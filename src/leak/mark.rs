@@ -22,7 +22,7 @@ use super::parents::Parents;
 use super::pipeline::{Found, Pipeline, prefetch};
 use super::roots::{Foreign, Root, RootKind};
 use super::scratch::Scratch;
-use super::tiles::{Place, TileKind, Tiles};
+use super::tiles::{Place, Tile, TileKind, Tiles};
 use crate::memory::Window;
 
 /// How pointers are looked for.
@@ -36,6 +36,30 @@ pub struct Reading {
     pub mask: usize,
     /// Whether some pointers into a block count like pointers to its start.
     pub heuristics: bool,
+}
+
+/// How many blocks before it is read a block's first lines are asked for.
+const AHEAD: usize = 6;
+
+/// The blocks of a group that will be read soon.
+struct Ahead {
+    bits: u64,
+    /// Slot of the group's first bit.
+    first: u32,
+}
+
+impl Ahead {
+    /// Asks for the next one's first two lines.
+    #[inline(always)]
+    fn step(&mut self, tiles: &Tiles<'_>, tile: &Tile, head: u32) {
+        if self.bits != 0 && tile.kind == TileKind::Slab {
+            let slot = self.first + self.bits.trailing_zeros();
+            self.bits &= self.bits - 1;
+            let address = tiles.address(Place { head, slot });
+            prefetch(address);
+            prefetch(address + 64);
+        }
+    }
 }
 
 /// Marks blocks.
@@ -209,7 +233,14 @@ impl<'s, 'm> Marker<'s, 'm> {
     /// Marks a live block that is not marked yet, and puts it on the list.
     #[inline(always)]
     fn mark(&mut self, place: Place, source: u32) {
-        let (number, bit) = self.tiles.bit(place);
+        let (number, _) = self.tiles.bit(place);
+        self.mark_in(number, place, source);
+    }
+
+    /// The same, for who knows the number of the place's group.
+    #[inline(always)]
+    fn mark_in(&mut self, number: usize, place: Place, source: u32) {
+        let bit = 1 << (place.slot % 64);
         let group = &mut self.tiles.groups[number];
         if group.live & !group.mark & bit != 0 {
             group.mark |= bit;
@@ -255,14 +286,12 @@ impl<'s, 'm> Marker<'s, 'm> {
             let state = &mut self.tiles.groups[group];
             let mut bits = state.mark & !state.scanned;
             state.scanned |= bits;
+            let mut ahead = Ahead { bits, first: (part * 64) as u32 };
+            (0..AHEAD).for_each(|_| ahead.step(&self.tiles, &tile, head));
             while bits != 0 {
                 let slot = (part * 64) as u32 + bits.trailing_zeros();
                 bits &= bits - 1;
-                if bits != 0 {
-                    let next = Place { head, slot: (part * 64) as u32 + bits.trailing_zeros() };
-                    prefetch(self.tiles.address(next));
-                    prefetch(self.tiles.address(next) + 64);
-                }
+                ahead.step(&self.tiles, &tile, head);
                 if let Some(parents) = &self.parents {
                     let state = self.tiles.groups[group];
                     self.source = parents.number(group, state.live, 1 << (slot % 64));
@@ -370,10 +399,10 @@ impl<'s, 'm> Marker<'s, 'm> {
 
     #[inline(always)]
     fn found<const STARTS: bool>(&mut self, offset: usize, pipeline: &mut Pipeline) {
-        let Some((place, inside)) = self.tiles.locate(offset) else { return };
-        let (group, _) = self.tiles.bit(place);
+        let Some((place, inside, group)) = self.tiles.locate_group(offset) else { return };
         prefetch(&raw const self.tiles.groups[group] as usize);
-        let due = pipeline.pass(Found { place, source: self.source, inside });
+        let found = Found { place, group: group as u32, source: self.source, inside };
+        let due = pipeline.pass(found);
         self.settle::<STARTS>(due);
     }
 
@@ -389,7 +418,7 @@ impl<'s, 'm> Marker<'s, 'm> {
             return;
         }
         if found.inside == 0 {
-            self.mark(found.place, found.source);
+            self.mark_in(found.group as usize, found.place, found.source);
         } else {
             self.settle_inside::<STARTS>(found);
         }
@@ -422,7 +451,8 @@ impl<'s, 'm> Marker<'s, 'm> {
     #[cold]
     fn reach_foreign<const STARTS: bool>(&mut self, address: usize) {
         if let Some((place, inside)) = self.tiles.pools.find(address) {
-            self.settle::<STARTS>(Found { place, source: self.source, inside });
+            let group = self.tiles.bit(place).0 as u32;
+            self.settle::<STARTS>(Found { place, group, source: self.source, inside });
         }
         let after = self.foreign.partition_point(|foreign| foreign.start <= address);
         let Some(foreign) = after.checked_sub(1).and_then(|i| self.foreign.get_mut(i)) else {

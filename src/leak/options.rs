@@ -203,7 +203,7 @@ pub struct Summary {
     pub pause_ns: u64,
     /// How long marking and classifying took.
     pub scan_ns: u64,
-    /// The part of it that followed pointers.
+    /// Processor time of the part that followed pointers, in nanoseconds.
     pub mark_ns: u64,
     /// Bytes read for pointers.
     pub bytes_read: u64,

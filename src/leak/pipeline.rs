@@ -3,20 +3,23 @@
 
 use super::tiles::Place;
 
-const LENGTH: usize = 16;
+const LENGTH: usize = 32;
 
 /// A pointer that was found.
 #[derive(Clone, Copy)]
 pub struct Found {
     /// The block; `head` is `u32::MAX` for none.
     pub place: Place,
+    /// The number of its group.
+    pub group: u32,
     /// What was read when it was found, for `Parents`.
     pub source: u32,
     /// Bytes from the block's start to where it points.
     pub inside: usize,
 }
 
-const NOBODY: Found = Found { place: Place { head: u32::MAX, slot: 0 }, source: 0, inside: 0 };
+const NOBODY: Found =
+    Found { place: Place { head: u32::MAX, slot: 0 }, group: 0, source: 0, inside: 0 };
 
 /// Pointers found but not looked at yet.
 pub struct Pipeline {

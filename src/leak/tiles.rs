@@ -202,6 +202,19 @@ impl<'s> Tiles<'s> {
         }
     }
 
+    /// The same, and the number of the block's group: of a slab's later granules
+    /// too without a look at its head.
+    #[inline(always)]
+    pub fn locate_group(&self, offset: usize) -> Option<(Place, usize, usize)> {
+        if self.pools.find(offset.wrapping_add(self.base)).is_some() {
+            let (place, inside) = self.locate(offset)?;
+            return Some((place, inside, self.bit(place).0));
+        }
+        let first = self.tiles.get(offset >> 16)?.groups as usize;
+        let (place, inside) = self.locate_slot(offset)?;
+        Some((place, inside, first + place.slot as usize / 64))
+    }
+
     /// The same, whatever the program marked.
     #[inline(always)]
     pub fn locate_slot(&self, offset: usize) -> Option<(Place, usize)> {

@@ -39,6 +39,15 @@ pub struct KernelAction {
     pub mask: u64,
 }
 
+/// Processor time that the calling thread has used, in nanoseconds.
+pub fn processor_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let clock = libc::CLOCK_THREAD_CPUTIME_ID as usize;
+    // SAFETY: the kernel writes one timespec to our stack (clock_gettime(2)).
+    let _ = unsafe { call(libc::SYS_clock_gettime, [clock, &raw mut time as usize, 0, 0, 0, 0]) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Puts the default action of `signal` back and unblocks it in this thread.
 pub fn reset_signal(signal: i32) {
     let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
