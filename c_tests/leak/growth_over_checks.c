@@ -52,13 +52,13 @@ int main(int argc, char **argv) {
         for (int i = 0; i < SLOTS; i++) slots[i] = innocent();
     long begun = now_ms(), due = 20;
     for (;; wait_ms(2)) {
-        long age = now_ms() - begun;
+        long real_age = now_ms() - begun, age = real_age / slowness();
         if (!strcmp(what, "drained")) drain(age, 0);
         if (!strcmp(what, "steady")) drain(age, 1);
         if (!strcmp(what, "replaced")) replace(age);
-        if (age >= due && checks > 0) {
+        if (real_age >= due && checks > 0) {
             /* At this age nobody is judged yet. */
-            if (age > 160) longest_wait_ms = LIFE_MS;
+            if (real_age > 160) longest_wait_ms = LIFE_MS * slowness();
             begin_anew_if_kept_from_running(argv, LIFE_MS / 16);
             CHECK(heapwarden_check_leaks && heapwarden_check_leaks() == 0);
             checks--;

@@ -56,7 +56,7 @@ static void run(const char *what) {
     long divisor = bytes == 100000 ? 40 : 1;
     long begun = now_ms(), checked = 0;
     for (;;) {
-        long age = now_ms() - begun;
+        long age = (now_ms() - begun) / slowness();
         if (!is_table) grow(leak_here, bytes, (AT_ONCE + EACH_MS * age) / divisor);
         else if (made == 0) grow(innocent, bytes, AT_ONCE);
         if (!strcmp(what, "read") || !strcmp(what, "table-read")) CHECK(read_all() >= 0);
