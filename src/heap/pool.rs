@@ -37,11 +37,13 @@ pub(super) const UNUSED: u8 = 0;
 pub(super) const IN_USE: u8 = 1;
 pub(super) const ABANDONED: u8 = 2;
 
+/// What others may look at in a thread's heap: all but its call stacks.
+const ENDED_BYTES: usize = core::mem::offset_of!(ThreadHeap, trace) + 64;
 /// The heap of a thread that has ended: its gate never opens.
-struct Ended(core::cell::UnsafeCell<[u8; size_of::<ThreadHeap>() + 64]>);
+struct Ended(core::cell::UnsafeCell<[u8; ENDED_BYTES]>);
 // SAFETY: only its address and its first two bytes, which are constant, count.
 unsafe impl Sync for Ended {}
-static ENDED: Ended = Ended(core::cell::UnsafeCell::new([1; size_of::<ThreadHeap>() + 64]));
+static ENDED: Ended = Ended(core::cell::UnsafeCell::new([1; ENDED_BYTES]));
 
 fn ended() -> *mut ThreadHeap {
     crate::units::align_up(ENDED.0.get() as usize, 64) as *mut ThreadHeap

@@ -4,7 +4,7 @@
 //!   allocate ─→ take ─→ done
 //!      │         ├─→ take_unknown        the stack takes a walk
 //!      │         └─→ take_after_refill   the slab is used up
-//!      └─→ allocate_larger, take_as_told other sizes, other gates
+//!      └─→ take_larger, take_as_told    other sizes, other gates
 //! ```
 //!
 //! A chain of functions that end in jumps: nothing on it is called, so that it
@@ -41,21 +41,28 @@ pub fn allocate<const FAMILY: u8>(
     otherwise: impl FnOnce(usize, Entry) -> *mut u8,
 ) -> *mut u8 {
     let heap = current();
-    if size > SHORTEST_LIMIT || heap.is_null() {
-        return allocate_larger::<FAMILY, _>(size, entry, heap, otherwise);
+    if heap.is_null() {
+        return otherwise(size, entry);
     }
     // SAFETY: the thread's heap, alive while the thread is.
     unsafe {
+        // Before the size: without poison nothing branches by it.
         if (*heap).gate() != GATE_PLAIN {
-            return take_as_told::<FAMILY, SHORTEST, _>(size, entry, heap, otherwise);
+            return take_as_told::<FAMILY, _>(size, entry, heap, otherwise);
+        }
+        if size > SHORTEST_LIMIT {
+            return take_larger::<FAMILY, _>(size, entry, heap, otherwise);
         }
         take::<FAMILY, SHORTEST, true, true, _>(size, entry, heap, otherwise)
     }
 }
 
-/// [`allocate`] for what has no slot of the shortest.
+/// [`take`] for what has no slot of the shortest.
+///
+/// # Safety
+/// As [`take`], but `size` may be any.
 #[inline(never)]
-fn allocate_larger<const FAMILY: u8, Otherwise>(
+unsafe fn take_larger<const FAMILY: u8, Otherwise>(
     size: usize,
     entry: Entry,
     heap: *mut ThreadHeap,
@@ -64,30 +71,24 @@ fn allocate_larger<const FAMILY: u8, Otherwise>(
 where
     Otherwise: FnOnce(usize, Entry) -> *mut u8,
 {
-    if size > SizeClass::SMALL_LIMIT || heap.is_null() {
-        return otherwise(size, entry);
-    }
-    // SAFETY: the thread's heap, alive while the thread is.
+    // SAFETY: the caller's promise.
     unsafe {
-        match (size <= SHORT_LIMIT, (*heap).gate()) {
-            (true, GATE_PLAIN) => {
-                take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise)
-            }
-            (false, GATE_PLAIN) => {
+        match size {
+            0..=SHORT_LIMIT => take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise),
+            0..=SizeClass::SMALL_LIMIT => {
                 take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise)
             }
-            // Without poison, nothing depends on the slot's size.
-            _ => take_as_told::<FAMILY, SMALL, _>(size, entry, heap, otherwise),
+            _ => otherwise(size, entry),
         }
     }
 }
 
-/// [`take`], for gates that are not the usual.
+/// [`take`], for any gate.
 ///
 /// # Safety
-/// As [`take`], but somebody may be inside.
+/// As [`take`], but somebody may be inside, and `size` may be any.
 #[inline(never)]
-unsafe fn take_as_told<const FAMILY: u8, const LARGEST: usize, Otherwise>(
+unsafe fn take_as_told<const FAMILY: u8, Otherwise>(
     size: usize,
     entry: Entry,
     heap: *mut ThreadHeap,
@@ -96,13 +97,16 @@ unsafe fn take_as_told<const FAMILY: u8, const LARGEST: usize, Otherwise>(
 where
     Otherwise: FnOnce(usize, Entry) -> *mut u8,
 {
+    if size > SizeClass::SMALL_LIMIT {
+        return otherwise(size, entry);
+    }
     // SAFETY: the caller's promise; the gate says that nobody is inside.
     unsafe {
         match (*heap).gate() {
             GATE_BARE => take::<FAMILY, SMALL, false, false, _>(size, entry, heap, otherwise),
             GATE_UNPOISONED => take::<FAMILY, SMALL, false, true, _>(size, entry, heap, otherwise),
             GATE_CALLER => take::<FAMILY, SMALL, true, false, _>(size, entry, heap, otherwise),
-            GATE_PLAIN => take::<FAMILY, LARGEST, true, true, _>(size, entry, heap, otherwise),
+            GATE_PLAIN => take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise),
             _ => otherwise(size, entry),
         }
     }
@@ -226,7 +230,7 @@ where
         return otherwise(size, entry);
     }
     // SAFETY: the caller's promise, and the thread has left the heap.
-    unsafe { take_as_told::<FAMILY, SMALL, _>(size, entry, heap, otherwise) }
+    unsafe { take_as_told::<FAMILY, _>(size, entry, heap, otherwise) }
 }
 
 /// Whether a small slot of at most `LARGEST` bytes holds its pattern.
