@@ -36,6 +36,17 @@ impl<M: Mode> Heap<M> {
                 Some(below) => {
                     start = below.address();
                     from = address - ALIGNMENT;
+                    if M::GUARD {
+                        // The pair that its footer is in holds a word of poison.
+                        let poison = start + M::FREE_HEADER;
+                        let verified = if from > poison { from } else { poison };
+                        let end = self.poison_end(below);
+                        // SAFETY: between the free block's header and its footer.
+                        let damage = unsafe { pattern::mend(verified, end, pattern::POISON) };
+                        if damage != 0 {
+                            self.notice(ArenaViolation::UseAfterFree, damage, 0);
+                        }
+                    }
                 }
                 // Damage there is a write into free memory, and the blocks stay
                 // apart.
