@@ -141,6 +141,8 @@ def fails(test):
         if not re.search(r"test result: ok\. [1-9]", output):
             sys.exit(f"mutate: no test is meant by {' '.join(test)}")
         return None
+    if kind == "c":
+        return f"c_tests/{wanted[0]}/{wanted[1]}"
     found = re.findall(r"^    ([\w:]+)$", output, re.M)
     found = found or re.findall(r"^test ([\w:]+) \.\.\. (?!ok)", output, re.M)
     if code is None:
