@@ -15,6 +15,7 @@
 
 use super::registers::Registers;
 use super::{request, signal, tasks};
+use crate::platform::linux::limits::{self, Resource};
 use crate::platform::linux::process;
 use crate::platform::{Host, OsError, Platform};
 use crate::sync::atomics::{
@@ -295,8 +296,11 @@ fn slot_table() -> Result<*mut Slot, OsError> {
         return Ok(old);
     }
     let map = |count| Host::map(count * size_of::<Slot>()).map(|fresh| (count, fresh));
-    let (count, fresh) = map(SLOTS).or_else(|_| {
-        let mut threads = 64;
+    // Under a limit the room is wanted for the tables of this very check.
+    let is_limited = [Resource::AddressSpace, Resource::Data].map(limits::soft_limit) != [None; 2];
+    let ample = if is_limited { Err(OsError(libc::ENOMEM)) } else { map(SLOTS) };
+    let (count, fresh) = ample.or_else(|_| {
+        let mut threads = 256;
         let _ = tasks::for_each(|_| threads += 2);
         map(threads.min(SLOTS))
     })?;
