@@ -106,11 +106,7 @@ impl<M: Mode> Heap<M> {
             // So is the word where the footer of what stays will be.
             let footer = block.address() - WORD;
             let from = if footer > poison { footer } else { poison };
-            // SAFETY: between the free block's header and its footer.
-            let damage = unsafe { pattern::mend(from, self.poison_end(taken), pattern::POISON) };
-            if damage != 0 {
-                self.notice(ArenaViolation::UseAfterFree, damage, 0);
-            }
+            self.verify_poison(taken, from);
         }
         if rest != 0 {
             // SAFETY: the lower part of the taken block.
@@ -145,6 +141,23 @@ impl<M: Mode> Heap<M> {
         let window = block.address() + M::FREE_HEADER + self.config.poison_window;
         let footer = block.end() - WORD;
         if window < footer { window } else { footer }
+    }
+
+    /// Verifies the poison of an unlinked free block from a word of it upwards.
+    /// If it is damaged there, all of it is mended: one write is told once, by
+    /// its first byte.
+    #[inline(never)]
+    pub(super) fn verify_poison(&mut self, block: Block<M>, from: usize) {
+        let (poison, end) = (block.address() + M::FREE_HEADER, self.poison_end(block));
+        // SAFETY: between the free block's header and its footer.
+        let upper = unsafe { pattern::mend(from, end, pattern::POISON) };
+        if upper != 0 {
+            let below = if from < end { from } else { end };
+            // SAFETY: as above.
+            let lower = unsafe { pattern::mend(poison, below, pattern::POISON) };
+            let damage = if lower != 0 { lower } else { upper };
+            self.notice(ArenaViolation::UseAfterFree, damage, 0);
+        }
     }
 
     /// Makes `size` bytes at `block` the running request's: state, owner, seal.

@@ -40,12 +40,7 @@ impl<M: Mode> Heap<M> {
                         // The pair that its footer is in holds a word of poison.
                         let poison = start + M::FREE_HEADER;
                         let verified = if from > poison { from } else { poison };
-                        let end = self.poison_end(below);
-                        // SAFETY: between the free block's header and its footer.
-                        let damage = unsafe { pattern::mend(verified, end, pattern::POISON) };
-                        if damage != 0 {
-                            self.notice(ArenaViolation::UseAfterFree, damage, 0);
-                        }
+                        self.verify_poison(below, verified);
                     }
                 }
                 // Damage there is a write into free memory, and the blocks stay

@@ -73,6 +73,10 @@ impl<M: Mode> Heap<M> {
             if need > size + next.size() || !self.unlink(next) {
                 return false;
             }
+            if M::GUARD {
+                // What stays free of it is filled anew, so all is verified.
+                self.verify_poison(next, next.address() + M::FREE_HEADER);
+            }
             // SAFETY: as above.
             let above = unsafe { Block::<M>::at(next.end()) };
             above.set_state(above.state() & !M::PREVIOUS_FREE);
