@@ -1,5 +1,6 @@
 //! Leak checks: what the scan found, as reports.
 
+use super::findings::{TREE_LINES, leak_of, ordinals_of, stacks, tell_hidden, tree_of};
 use super::holders::describe;
 use super::runtime::{OPTIONS_BUFFER, REPORTER};
 use super::shim::Saved;
@@ -7,18 +8,15 @@ use crate::config::Format;
 use crate::exhaustion;
 use crate::heap;
 use crate::leak::{
-    self, Caller, HeapAccess, HiddenEvidence, KnownBlocks, LeakGroup, LeakOptions, Leaks, Obstacle,
-    Outcome, RootKind, RootKinds, annotations,
+    self, Caller, HeapAccess, KnownBlocks, LeakOptions, Leaks, Obstacle, Outcome, RootKind,
+    RootKinds, annotations,
 };
 use crate::ledger::Orphan;
 use crate::memory;
 use crate::platform::OsError;
-use crate::report::{
-    self, BlockRef, Cost, Count, Dropped, Event, Evidence, FirstBlock, Held, HiddenLeak, Leak,
-    LostBecause, Ordinals,
-};
+use crate::report::{self, Cost, Count, Dropped, Held, Leak};
 use crate::trace::{self, Entry};
-use crate::units::{LeakKind, LeakKinds, StackId, Text, ThreadNumber};
+use crate::units::{LeakKind, LeakKinds, Text};
 
 /// What a check means for the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -292,117 +290,8 @@ fn tell(leaks: Leaks<'_>, summary: &leak::Summary) -> Verdict {
     if found { Verdict::Leaks } else { Verdict::Clean }
 }
 
-/// All call stacks that a group's record shows.
-fn stacks(group: &LeakGroup) -> impl Iterator<Item = StackId> {
-    let parent = group.parent.map(|parent| parent.stack);
-    let cause = group.lost_because.map(|because| because.holder);
-    let cause = cause.into_iter().flat_map(|holder| [holder.stack, holder.freed]);
-    let holder = group.held_by.and_then(|held_by| held_by.holder).map(|holder| holder.stack);
-    [group.stack].into_iter().chain(parent).chain(cause).chain(holder)
-}
-
-fn tell_hidden(group: &LeakGroup, evidence: &HiddenEvidence) -> report::Outcome {
-    let mut buffer = [0; 512];
-    let mut text = Text::new(&mut buffer);
-    let holder = group.held_by.as_ref();
-    holder.inspect(|holder| describe(&mut text, holder));
-    REPORTER.hidden_leak(&HiddenLeak {
-        blocks: group.count.blocks,
-        bytes: group.count.bytes,
-        stack: group.stack,
-        evidence: Evidence {
-            growth_bytes_per_s: evidence.growth_bytes_per_s as i64,
-            oldest_ms: evidence.oldest_ms,
-            freed_permille: evidence.freed_permille,
-            snapshots: evidence.snapshots,
-            idle: evidence.idle.map(|idle| (idle.permille, idle.ms)),
-            held_by: holder.map(|_| text.as_str()),
-        },
-        ordinals: ordinals_of(group),
-    })
-}
-
-fn ordinals_of(group: &LeakGroup) -> Ordinals<'_> {
-    let leak::Ordinals { allocations, .. } = group.ordinals;
-    Ordinals { allocations, smallest: group.ordinals.smallest() }
-}
-
 fn counts(kinds: LeakKinds, kind: LeakKind) -> bool {
     kinds.contains(kind)
-}
-
-/// Most lines of the tree of what a group holds.
-const TREE_LINES: usize = 24;
-
-/// The tree of what a group holds, and how many lines had no room.
-fn tree_of<'l>(
-    leaks: &Leaks<'_>,
-    group: &LeakGroup,
-    lines: &'l mut [Held; TREE_LINES],
-) -> (&'l [Held], u64) {
-    let (mut used, mut left_out) = (0, 0);
-    leaks.tree(group, |depth, node| {
-        // The group itself is a line only if it holds blocks of its own stack.
-        if depth == 0 && node.count.blocks == 0 {
-            return;
-        }
-        let Some(line) = lines.get_mut(used) else {
-            left_out += 1;
-            return;
-        };
-        let below = if depth == 0 { leak::Count::default() } else { node.below };
-        *line = Held {
-            depth: depth.max(1) as u16,
-            stack: node.stack,
-            count: Count { blocks: node.count.blocks, bytes: node.count.bytes },
-            holds: Count { blocks: below.blocks, bytes: below.bytes },
-        };
-        used += 1;
-    });
-    (&lines[..used], left_out)
-}
-
-fn leak_of(group: &LeakGroup, now_ms: u64) -> Leak<'static> {
-    Leak {
-        kind: group.kind,
-        blocks: group.count.blocks,
-        bytes: group.count.bytes,
-        family: group.family,
-        stack: group.stack,
-        thread: super::violations::thread(ThreadNumber(group.first.thread.0)),
-        first: FirstBlock {
-            address: group.first.address,
-            size: group.first.size,
-            age_ms: now_ms.saturating_sub(group.first.born_ms),
-            sequence: group.first.sequence,
-        },
-        parent: group.parent.map(|parent| BlockRef {
-            address: parent.address,
-            size: parent.size,
-            stack: parent.stack,
-        }),
-        holds: Count { blocks: group.holds.blocks, bytes: group.holds.bytes },
-        tree: &[],
-        tree_left_out: 0,
-        lost_because: group.lost_because.map(|because| {
-            let leak::LostBecause { holder, thread, blocks } = because;
-            LostBecause::HolderFreed {
-                holder: BlockRef {
-                    address: holder.address,
-                    size: holder.size,
-                    stack: holder.stack,
-                },
-                freed: Event {
-                    stack: holder.freed,
-                    thread: super::violations::thread(thread),
-                    sequence: 0,
-                },
-                blocks,
-            }
-        }),
-        held_by: None,
-        ordinals: Ordinals::default(),
-    }
 }
 
 /// Where the stack of a program begins that has returned from main: exit and

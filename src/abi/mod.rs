@@ -4,6 +4,7 @@
 //! - `malloc`, `posix`, `glibc`, `cxx`: argument law and errno, a few lines each
 //! - `lifecycle`: start, exit, fork; `loader`: dlclose
 //! - `violations`, `leaks`: what the heap and the leak scan found, as reports;
+//!   `findings`: a group of lost blocks as a record;
 //!   `violation_text`: in words; `operators`: new and delete that are not ours,
 //!   `bundled`: those of a libstdc++ inside the program
 //! - `signals`, `faults`: faults that a block of ours explains
@@ -20,6 +21,7 @@ mod cxx;
 mod exhaustion;
 mod fail_site;
 mod faults;
+mod findings;
 mod glibc;
 #[cfg(feature = "global")]
 mod global;
