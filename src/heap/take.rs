@@ -73,13 +73,13 @@ where
 {
     // SAFETY: the caller's promise.
     unsafe {
-        match size {
-            0..=SHORT_LIMIT => take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise),
-            0..=SizeClass::SMALL_LIMIT => {
-                take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise)
-            }
-            _ => otherwise(size, entry),
+        if size <= SHORT_LIMIT {
+            return take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise);
         }
+        if size > SizeClass::SMALL_LIMIT {
+            return otherwise(size, entry);
+        }
+        take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise)
     }
 }
 

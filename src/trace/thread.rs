@@ -61,8 +61,11 @@ pub fn expected_depth() -> u32 {
 
 /// From now on [`ThreadTrace::known`] is asked for stacks of `depth` frames.
 pub fn expect_depth(depth: u32) {
-    let with_depth = |current| Some(current & !u64::from(u32::MAX) | u64::from(depth));
-    let _ = CURRENT.fetch_update(AcqRel, Acquire, with_depth);
+    let mut current = CURRENT.load(Acquire);
+    let with_depth = |current| current & !u64::from(u32::MAX) | u64::from(depth);
+    while let Err(now) = CURRENT.compare_exchange(current, with_depth(current), AcqRel, Acquire) {
+        current = now;
+    }
 }
 
 /// What a thread keeps between captures. All-zero is a valid first state; the
