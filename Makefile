@@ -33,6 +33,12 @@ demo: all
 PROOF_LOG := $(abspath $(TARGET))/proof.log
 test interleave embedded-model: export HEAPWARDEN_PROOF_LOG := $(PROOF_LOG)
 
+# `make test` tries the same generated programs each time, so that what fails is
+# the change that is tested; `make soak-model` tries new ones. Another set:
+# make test PROPTEST_RNG_SEED=7
+PROPTEST_RNG_SEED ?= 1
+test embedded-model: export PROPTEST_RNG_SEED := $(PROPTEST_RNG_SEED)
+
 .PHONY: proof-begin
 proof-begin:
 	@mkdir -p "$(TARGET)" && rm -f "$(PROOF_LOG)"
@@ -44,6 +50,19 @@ test: proof-begin setup all
 # What takes long: servers checked a hundred times under load.
 soak-servers: setup all
 	$(CARGO) test --quiet --test programs -- --ignored soak --test-threads 1
+
+# The model against generated programs nobody has tried, ROUNDS times ten times
+# as many as `make test`; what fails names the seed that repeats it.
+ROUNDS ?= 3
+.PHONY: soak-model
+soak-model: setup all
+	@for round in $$(seq $(ROUNDS)); do \
+	  PROPTEST_RNG_SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+	  export PROPTEST_RNG_SEED HEAPWARDEN_PROOF_SCALE=10; \
+	  echo "round $$round: PROPTEST_RNG_SEED=$$PROPTEST_RNG_SEED"; \
+	  $(CARGO) test --quiet --test model --test harness || exit; \
+	  $(CARGO) test --quiet --features arena-global --test arena_model || exit; \
+	done
 
 # Lints: format, clippy, documentation.
 check:
