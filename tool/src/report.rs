@@ -3,6 +3,7 @@
 
 mod blame;
 mod csv;
+mod describe;
 mod folded;
 mod html;
 mod json;

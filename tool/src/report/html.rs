@@ -15,8 +15,8 @@
 //! is escaped in the JSON, and a content security policy forbids the rest.
 
 use super::Settings;
+use super::describe::describe;
 use super::source::Sources;
-use super::text::describe;
 use crate::record::{Frame, Record};
 use crate::sites::{Site, Sites};
 use anyhow::Result;
