@@ -144,20 +144,25 @@ impl<M: Mode> Heap<M> {
     }
 
     /// Verifies the poison of an unlinked free block from a word of it upwards.
-    /// If it is damaged there, all of it is mended: one write is told once, by
-    /// its first byte.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn verify_poison(&mut self, block: Block<M>, from: usize) {
-        let (poison, end) = (block.address() + M::FREE_HEADER, self.poison_end(block));
         // SAFETY: between the free block's header and its footer.
-        let upper = unsafe { pattern::mend(from, end, pattern::POISON) };
-        if upper != 0 {
-            let below = if from < end { from } else { end };
-            // SAFETY: as above.
-            let lower = unsafe { pattern::mend(poison, below, pattern::POISON) };
-            let damage = if lower != 0 { lower } else { upper };
-            self.notice(ArenaViolation::UseAfterFree, damage, 0);
+        let damage = unsafe { pattern::mend(from, self.poison_end(block), pattern::POISON) };
+        if damage != 0 {
+            self.tell_poison(block, from, damage);
         }
+    }
+
+    /// Tells of damage from a word of a free block upwards. All of its poison
+    /// is mended: one write is told once, by its first byte.
+    #[cold]
+    #[inline(never)]
+    fn tell_poison(&mut self, block: Block<M>, from: usize, upper: usize) {
+        let (poison, end) = (block.address() + M::FREE_HEADER, self.poison_end(block));
+        let below = if from < end { from } else { end };
+        // SAFETY: as above.
+        let lower = unsafe { pattern::mend(poison, below, pattern::POISON) };
+        self.notice(ArenaViolation::UseAfterFree, if lower != 0 { lower } else { upper }, 0);
     }
 
     /// Makes `size` bytes at `block` the running request's: state, owner, seal.
