@@ -64,6 +64,11 @@ soak-model: setup all
 	  $(CARGO) test --quiet --features arena-global --test arena_model || exit; \
 	done
 
+# Unit tests, the arena's model, the corpus and the heap's model under AddressSanitizer.
+.PHONY: sanitize
+sanitize:
+	scripts/sanitize.sh
+
 # Lints: format, clippy, documentation.
 check:
 	$(CARGO) fmt --all --check

@@ -149,19 +149,19 @@ impl<M: Mode> Heap<M> {
         // SAFETY: between the free block's header and its footer.
         let damage = unsafe { pattern::mend(from, self.poison_end(block), pattern::POISON) };
         if damage != 0 {
-            self.tell_poison(block, from, damage);
+            self.tell_poison(block, damage);
         }
     }
 
-    /// Tells of damage from a word of a free block upwards. All of its poison
-    /// is mended: one write is told once, by its first byte.
+    /// Tells of damage to a free block's poison, of which the part that begins
+    /// at `upper` (0: none) is mended already. All of it is mended: one write is
+    /// told once, by its first byte.
     #[cold]
     #[inline(never)]
-    fn tell_poison(&mut self, block: Block<M>, from: usize, upper: usize) {
+    pub(super) fn tell_poison(&mut self, block: Block<M>, upper: usize) {
         let (poison, end) = (block.address() + M::FREE_HEADER, self.poison_end(block));
-        let below = if from < end { from } else { end };
-        // SAFETY: as above.
-        let lower = unsafe { pattern::mend(poison, below, pattern::POISON) };
+        // SAFETY: between the free block's header and its footer.
+        let lower = unsafe { pattern::mend(poison, end, pattern::POISON) };
         self.notice(ArenaViolation::UseAfterFree, if lower != 0 { lower } else { upper }, 0);
     }
 

@@ -37,10 +37,13 @@ impl<M: Mode> Heap<M> {
                     start = below.address();
                     from = address - ALIGNMENT;
                     if M::GUARD {
-                        // The pair that its footer is in holds a word of poison.
+                        // Of the pair that its footer is in one word may be poison.
                         let poison = start + M::FREE_HEADER;
-                        let verified = if from > poison { from } else { poison };
-                        self.verify_poison(below, verified);
+                        let is_poison = from.wrapping_sub(poison) < self.config.poison_window;
+                        // SAFETY: above the free block's header.
+                        if is_poison && unsafe { load(from) } != pattern::POISON {
+                            self.tell_poison(below, 0);
+                        }
                     }
                 }
                 // Damage there is a write into free memory, and the blocks stay
