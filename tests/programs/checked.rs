@@ -2,7 +2,7 @@
 //! again and again under load. No request may fail, no check may fail, and
 //! nothing that is in use may be called lost.
 //!
-//! The `#[ignore]`d twins do the same a hundred times: `make soak`.
+//! The `#[ignore]`d twins do the same a hundred times: `make soak-servers`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -165,19 +165,19 @@ fn python_is_checked_while_its_threads_work() {
 }
 
 #[test]
-#[ignore = "a hundred checks each: make soak"]
+#[ignore = "a hundred checks each: make soak-servers"]
 fn soak_redis() {
     redis(100);
 }
 
 #[test]
-#[ignore = "a hundred checks each: make soak"]
+#[ignore = "a hundred checks each: make soak-servers"]
 fn soak_nginx() {
     nginx(100);
 }
 
 #[test]
-#[ignore = "a hundred checks each: make soak"]
+#[ignore = "a hundred checks each: make soak-servers"]
 fn soak_python() {
     python(100);
 }
