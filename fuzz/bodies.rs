@@ -9,12 +9,16 @@
 #[path = "../tests/model/in_process.rs"]
 mod in_process;
 
+#[path = "../symbols/tests/support/ask.rs"]
+mod ask;
+
+use ask::ask;
 use heapwarden::config::{self, Options};
 use heapwarden::harness::{Rules, STEP_BYTES, decode, run};
 use heapwarden::heap::Settings;
 use heapwarden::report::{Finding, Site, Suppressions};
 use heapwarden::units::LeakKind;
-use heapwarden_symbols::{Files, Image, Module, Symbolizer, demangle};
+use heapwarden_symbols::demangle;
 use in_process::{HEAP, Hosted, TIERED};
 use std::sync::LazyLock;
 
@@ -80,37 +84,16 @@ pub fn cfi(bytes: &[u8]) {
     heapwarden::trace::interpret(sections, address % 0x200 + 0x5000);
 }
 
-struct OneFile(&'static [u8]);
-
-impl Files for OneFile {
-    fn map(&self, path: &[u8]) -> Option<&'static [u8]> {
-        (path == b"/it").then_some(self.0)
-    }
-}
-
 /// A hostile ELF file with its symbols and DWARF.
 pub fn symbols(bytes: &[u8]) {
+    const ADDRESSES: [u64; 8] = [0, 1, 0x1000, 0x1139, 0x1150, 0x4010, 0x40_1136, u64::MAX];
     let file = Box::into_raw(Box::<[u8]>::from(bytes));
     // SAFETY: nothing made from the file outlives this function.
     let text: &'static [u8] = unsafe { &*file };
-    {
-        let mut symbolizer = Symbolizer::new(OneFile(text), &[b"/debug"]);
-        let module = symbolizer.add_module(Module { path: b"/it", ..Module::default() });
-        for address in [0, 1, 0x1000, 0x1139, 0x1150, 0x4010, 0x40_1136, u64::MAX] {
-            symbolizer.resolve(module, address);
-            symbolizer.resolve_data(module, address);
-        }
-        symbolizer.find_function(module, "main");
-        symbolizer.source(module);
-        if let Some(image) = Image::parse(text) {
-            image.build_id();
-            image.load_bias(0x7f00_0000_0000, 0x1000, 4096);
-            image.segments().count();
-        }
-        if let Ok(name) = std::str::from_utf8(&text[..text.len().min(200)]) {
-            let _ = demangle(name);
-        }
+    ask(text, &ADDRESSES);
+    if let Ok(name) = std::str::from_utf8(&text[..text.len().min(200)]) {
+        let _ = demangle(name);
     }
-    // SAFETY: from `into_raw` above; symbolizer and image are gone.
+    // SAFETY: from `into_raw` above; what was made from the file is gone.
     drop(unsafe { Box::from_raw(file) });
 }

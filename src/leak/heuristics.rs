@@ -13,48 +13,80 @@
 //!
 //! (Valgrind's newarray, multipleinheritance, stdstring and length64; the
 //! last row also covers redis' sds and the strings of GCC 4's libstdc++.)
+//!
+//! Invariant: nothing here reads memory; what it asks goes through [`Sight`],
+//! so that the process itself and a tool that reads an image of it judge alike.
 
-use super::mappings::Mappings;
-use super::tiles::Block;
-use crate::memory::Window;
 use crate::units::Family;
 
 /// Longest header of a string that is looked into.
-const HEADER: usize = 32;
+const HEADER: u64 = 32;
+/// How far a block is searched for a pointer to itself.
+const FAR: u64 = 16 * 1024;
 
-/// Whether a pointer `inside` bytes into `block` counts as one to its start.
-pub fn counts_as_start(block: &Block, inside: usize, mappings: &Mappings<'_>) -> bool {
+/// A live block, as whoever judges it sees it.
+pub trait Sight {
+    /// The block's address.
+    fn start(&self) -> u64;
+    /// Bytes asked for.
+    fn size(&self) -> u64;
+    /// The functions that made it.
+    fn family(&self) -> Family;
+    /// The eight bytes at `offset`, which end within the block or are its first.
+    fn word(&self, offset: u64) -> u64;
+    /// The four bytes at `offset`, which end within the block.
+    fn half(&self, offset: u64) -> u64;
+    /// The byte at `offset`, which is within the block.
+    fn byte(&self, offset: u64) -> u8;
+    /// The word at any address, if it is readable memory.
+    fn word_at(&self, address: u64) -> Option<u64>;
+    /// Whether the address is in a file's read-only memory, as a vtable is.
+    fn is_constant(&self, address: u64) -> bool;
+    /// Whether the address is the heap's.
+    fn is_heap(&self, address: u64) -> bool;
+}
+
+/// Whether a pointer `inside` bytes into the block counts as one to its start.
+pub fn counts_as_start(block: &impl Sight, inside: u64) -> bool {
     is_new_array(block, inside)
-        || is_second_base(block, inside, mappings)
+        || is_second_base(block, inside)
         || is_behind_header(block, inside)
         || is_tree_node(block, inside)
         || is_exception(block, inside)
-        || is_python_object(block, inside, mappings)
+        || is_python_object(block, inside)
+}
+
+/// Whether the block holds a pointer to its own start: who has a pointer into
+/// it can find the start there, as in a pool whose first object is its owner.
+/// Only the first pages are looked at.
+pub fn holds_itself(block: &impl Sight) -> bool {
+    let bytes = block.size().min(FAR);
+    (0..bytes / 8).any(|index| block.word(index * 8) == block.start())
 }
 
 /// The C++ runtime holds an exception in flight, caught or stored by pointers
 /// behind the start of its block (Itanium C++ ABI: Exception Handling, 2.2).
-fn is_exception(block: &Block, inside: usize) -> bool {
+fn is_exception(block: &impl Sight, inside: u64) -> bool {
     /// Bytes before what was thrown, the unwinder's header being the last 32.
-    const BEFORE: usize = 128;
+    const BEFORE: u64 = 128;
     const CLASSES: [&[u8; 7]; 2] = [b"GNUCC++", b"CLNGC++"];
-    let class = || word(block, BEFORE - 32).to_be_bytes();
+    let class = || block.word(BEFORE - 32).to_be_bytes();
     inside <= BEFORE
         && inside.is_multiple_of(16)
-        && block.size >= BEFORE
+        && block.size() >= BEFORE
         && CLASSES.iter().any(|known| class().starts_with(*known))
 }
 
 /// CPython's collector keeps two words before each object; an object that it
 /// does not track has zeros there, and only pointers behind them. Python's
 /// `type` is the only object that is its own type.
-fn is_python_object(block: &Block, inside: usize, mappings: &Mappings<'_>) -> bool {
-    const HEAD: usize = 16;
-    if inside != HEAD || block.size < HEAD + 16 || word(block, 0) != 0 || word(block, HEAD) == 0 {
+fn is_python_object(block: &impl Sight, inside: u64) -> bool {
+    const HEAD: u64 = 16;
+    if inside != HEAD || block.size() < HEAD + 16 || block.word(0) != 0 || block.word(HEAD) == 0 {
         return false;
     }
-    let type_of = |object: usize| object.checked_add(8).and_then(|at| mappings.word(at));
-    let mut object = word(block, HEAD + 8);
+    let type_of = |object: u64| object.checked_add(8).and_then(|at| block.word_at(at));
+    let mut object = block.word(HEAD + 8);
     for _ in 0..4 {
         match type_of(object) {
             Some(above) if above == object && object != 0 => return true,
@@ -65,56 +97,45 @@ fn is_python_object(block: &Block, inside: usize, mappings: &Mappings<'_>) -> bo
     false
 }
 
-/// Whether the block holds a pointer to its own start: who has a pointer into
-/// it can find the start there, as in a pool whose first object is its owner.
-/// Only the first pages are looked at.
-pub fn holds_itself(block: &Block) -> bool {
-    const FAR: usize = 16 * 1024;
-    let bytes = block.size.min(FAR);
-    (0..bytes / 8).any(|i| word(block, i * 8) == block.address)
-}
-
 /// tsearch(3): glibc keeps a node's colour in the low bit of the pointer to
 /// it, and grows such trees for itself (setenv).
-fn is_tree_node(block: &Block, inside: usize) -> bool {
-    const NODE: usize = 24;
-    let is_child = |word: usize| word & !1 == 0 || Window::contains(word & !1);
+fn is_tree_node(block: &impl Sight, inside: u64) -> bool {
+    const NODE: u64 = 24;
+    let is_child = |word: u64| word & !1 == 0 || block.is_heap(word & !1);
     inside == 1
-        && block.size == NODE
-        && (1 << 16..1 << 47).contains(&word(block, 0))
-        && is_child(word(block, 8))
-        && is_child(word(block, 16))
+        && block.size() == NODE
+        && (1 << 16..1 << 47).contains(&block.word(0))
+        && is_child(block.word(8))
+        && is_child(block.word(16))
 }
 
-fn is_new_array(block: &Block, inside: usize) -> bool {
-    let is_array = matches!(block.record.family(), Family::NewArray | Family::NewArrayAligned);
-    if !is_array || !inside.is_power_of_two() || inside < 8 || inside > block.size {
+fn is_new_array(block: &impl Sight, inside: u64) -> bool {
+    let is_array = matches!(block.family(), Family::NewArray | Family::NewArrayAligned);
+    if !is_array || !inside.is_power_of_two() || inside < 8 || inside > block.size() {
         return false;
     }
     // Itanium C++ ABI, 2.7: the count is the last word before the array.
-    let count = word(block, inside - 8);
-    let rest = block.size - inside;
+    let (count, rest) = (block.word(inside - 8), block.size() - inside);
     if count == 0 { rest == 0 } else { rest.is_multiple_of(count) && count <= rest }
 }
 
-fn is_second_base(block: &Block, inside: usize, mappings: &Mappings<'_>) -> bool {
+fn is_second_base(block: &impl Sight, inside: u64) -> bool {
     inside.is_multiple_of(8)
-        && inside + 8 <= block.size
-        && [word(block, 0), word(block, inside)].into_iter().all(|vtable| {
-            vtable.is_multiple_of(8)
-                && mappings.find(vtable).is_some_and(|mapping| mapping.is_constant)
-        })
+        && inside + 8 <= block.size()
+        && [block.word(0), block.word(inside)]
+            .into_iter()
+            .all(|vtable| vtable.is_multiple_of(8) && block.is_constant(vtable))
 }
 
-fn is_behind_header(block: &Block, inside: usize) -> bool {
-    if inside > HEADER || inside > block.size {
+fn is_behind_header(block: &impl Sight, inside: u64) -> bool {
+    if inside > HEADER || inside > block.size() {
         return false;
     }
-    let rest = block.size - inside;
-    let states_rest = |value: usize| value == rest || value.checked_add(1) == Some(rest);
+    let rest = block.size() - inside;
+    let states_rest = |value: u64| value == rest || value.checked_add(1) == Some(rest);
     if rest > 15 {
-        let words = (0..inside / 8).any(|i| states_rest(word(block, i * 8)));
-        let halves = (0..inside / 4).any(|i| states_rest(half(block, i * 4)));
+        let words = (0..inside / 8).any(|index| states_rest(block.word(index * 8)));
+        let halves = (0..inside / 4).any(|index| states_rest(block.half(index * 4)));
         if words || halves {
             return true;
         }
@@ -122,45 +143,31 @@ fn is_behind_header(block: &Block, inside: usize) -> bool {
     // sds: {length, capacity, flags} packed; the flags' low bits say how wide.
     let flags = match inside {
         0 => return false,
-        _ => byte(block, inside - 1),
+        _ => block.byte(inside - 1),
     };
     match (flags & 7, inside) {
-        (0, 1) => rest == usize::from(flags >> 3) + 1 && byte(block, rest) == 0,
-        (1, 3) => states_rest(usize::from(byte(block, 1))),
-        (2, 5) => states_rest(half(block, 2) & 0xffff),
-        (3, 9) => states_rest(half(block, 4)),
-        (4, 17) => states_rest(word(block, 8)),
+        (0, 1) => rest == u64::from(flags >> 3) + 1 && block.byte(rest) == 0,
+        (1, 3) => states_rest(u64::from(block.byte(1))),
+        (2, 5) => states_rest(block.half(2) & 0xffff),
+        (3, 9) => states_rest(block.half(4)),
+        (4, 17) => states_rest(block.word(8)),
         _ => false,
     }
-}
-
-fn word(block: &Block, offset: usize) -> usize {
-    debug_assert!(offset + 8 <= block.size.max(8));
-    // SAFETY: a live block's slot is at least 24 bytes long and readable, and
-    // callers stay below its size or in its first word.
-    unsafe { ((block.address + offset) as *const usize).read_unaligned() }
-}
-
-fn half(block: &Block, offset: usize) -> usize {
-    // SAFETY: as in `word`.
-    unsafe { ((block.address + offset) as *const u32).read_unaligned() as usize }
-}
-
-fn byte(block: &Block, offset: usize) -> u8 {
-    // SAFETY: as in `word`.
-    unsafe { ((block.address + offset) as *const u8).read() }
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::super::room::Room;
-    use super::super::scratch::Scratch;
     use super::*;
+    use crate::leak::live_block::LiveBlock;
+    use crate::leak::mappings::Mappings;
+    use crate::leak::room::Room;
+    use crate::leak::scratch::Scratch;
+    use crate::leak::tiles::Block;
     use crate::ledger::Record;
     use crate::units::StackId;
 
-    fn judge(family: Family, memory: &[u8], inside: usize) -> bool {
+    fn judge(family: Family, memory: &[u8], inside: u64) -> bool {
         let scratch = Scratch::new(Room::AMPLE.bytes_to_read()).unwrap();
         let mappings = Mappings::read(&scratch, &Room::AMPLE).unwrap();
         let mut slot = std::vec![0u64; memory.len() / 8 + 5];
@@ -173,7 +180,7 @@ mod tests {
             size: memory.len(),
             record: Record::live(family, 8, 1, StackId(1)),
         };
-        counts_as_start(&block, inside, &mappings)
+        counts_as_start(&LiveBlock { block: &block, mappings: &mappings }, inside)
     }
 
     #[test]
@@ -241,6 +248,6 @@ mod tests {
         assert!(judge(Family::Malloc, b"\x28hello\0", 1));
         assert!(!judge(Family::Malloc, b"\x28hello!", 1));
         let text = b"a string that somebody steps through";
-        assert!((1..=text.len()).all(|inside| !judge(Family::Malloc, text, inside)));
+        assert!((1..=text.len() as u64).all(|inside| !judge(Family::Malloc, text, inside)));
     }
 }

@@ -2,11 +2,12 @@
 
 mod support;
 
-use heapwarden_symbols::{Image, Module, Symbolizer, demangle};
+use heapwarden_symbols::demangle;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use support::{OneFile, Workshop, nm, run};
+use support::ask::ask;
+use support::{Workshop, nm, run};
 
 /// A small generator (xorshift64*), so that a failure can be told by its seed.
 struct Random(u64);
@@ -21,23 +22,6 @@ impl Random {
 
     fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
-    }
-}
-
-/// Asks everything of a file.
-fn ask(bytes: &'static [u8], addresses: &[u64]) {
-    let mut symbolizer = Symbolizer::new(OneFile(bytes), &[b"/debug"]);
-    let module = symbolizer.add_module(Module { path: b"/it", ..Module::default() });
-    for &svma in addresses {
-        symbolizer.resolve(module, svma);
-        symbolizer.resolve_data(module, svma);
-    }
-    symbolizer.find_function(module, "main");
-    symbolizer.source(module);
-    if let Some(image) = Image::parse(bytes) {
-        image.build_id();
-        image.load_bias(0x7f00_0000_0000, 0x1000, 4096);
-        image.segments().count();
     }
 }
 

@@ -77,7 +77,7 @@ fn functions_of_a_32_bit_file_of_the_other_byte_order() {
     file.extend(word(&[0, 1, 6, 0x1000, 0, 0x100, 0, 0, 4, 0])); // code
     file.extend(word(&[4, 2, 0, 0, 64, 32, 3, 1, 4, 16])); // .symtab
     file.extend(word(&[0, 3, 0, 0, 52, 12, 0, 0, 1, 0])); // strings
-    let mut symbolizer = Symbolizer::new(support::OneFile(file.leak()), &[]);
+    let mut symbolizer = Symbolizer::new(support::ask::OneFile(file.leak()), &[]);
     let module = symbolizer.add_module(Module { path: b"/it", ..Module::default() });
     assert_eq!(symbolizer.find_function(module, "go"), Some(0x1000..0x1020));
     assert_eq!(symbolizer.resolve(module, 0x101f)[0].function, Some("go"));

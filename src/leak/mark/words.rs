@@ -9,6 +9,7 @@
 
 use super::Marker;
 use crate::leak::heuristics;
+use crate::leak::live_block::LiveBlock;
 use crate::leak::mappings::Touched;
 use crate::leak::pipeline::{Found, Pipeline, prefetch};
 use crate::leak::tiles::{Place, Tile, TileKind, Tiles};
@@ -197,9 +198,10 @@ impl Marker<'_, '_> {
             return;
         }
         let counts_as_start = || {
+            let seen = LiveBlock { block: &block, mappings: self.mappings };
             self.reading.heuristics
-                && (heuristics::counts_as_start(&block, found.inside, self.mappings)
-                    || !is_noted && heuristics::holds_itself(&block))
+                && (heuristics::counts_as_start(&seen, found.inside as u64)
+                    || !is_noted && heuristics::holds_itself(&seen))
         };
         if !STARTS || counts_as_start() {
             self.mark(found.place, found.source);

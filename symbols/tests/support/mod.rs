@@ -2,6 +2,8 @@
 //! its own, the disk as `Files`, and binutils as the oracle.
 #![allow(dead_code)] // each test file uses its part of it
 
+pub mod ask;
+
 use heapwarden_symbols::{Files, Frame, Module, ModuleId, Symbolizer};
 use std::ffi::OsStr;
 use std::fs;
@@ -16,15 +18,6 @@ impl Files for Disk {
     fn map(&self, path: &[u8]) -> Option<&'static [u8]> {
         let bytes = fs::read(Path::new(OsStr::from_bytes(path))).ok()?;
         (!bytes.is_empty()).then(|| &*bytes.leak())
-    }
-}
-
-/// One file in memory under any name.
-pub struct OneFile(pub &'static [u8]);
-
-impl Files for OneFile {
-    fn map(&self, path: &[u8]) -> Option<&'static [u8]> {
-        (path == b"/it").then_some(self.0)
     }
 }
 

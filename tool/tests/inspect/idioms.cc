@@ -1,6 +1,7 @@
 // Blocks that are held by a pointer into them, by idiom, and one that is not.
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -21,11 +22,16 @@ struct Second {
 };
 struct Both : First, Second {};
 
+struct Trouble {
+    char *block;
+};
+
 static Counted *array;
 static Second *second;
 static char *sds;
 static char *stray;
 static std::vector<std::string> *texts;
+static std::exception_ptr stored;
 
 static void make() {
     array = new Counted[5];
@@ -35,6 +41,7 @@ static void make() {
     reinterpret_cast<size_t *>(header)[0] = 32;
     reinterpret_cast<size_t *>(header)[1] = 40;
     sds = header + 16;
+    stored = std::make_exception_ptr(Trouble{static_cast<char *>(std::malloc(133))});
     stray = static_cast<char *>(std::calloc(1, 300)) + 100;
 }
 
