@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the firmware tests need, on Debian: a rustc with the library
-# source that it can build for bare metal, cross compilers, QEMU. Does nothing
-# if all is there. Exits 0 either way: tests/embedded.rs says what it skipped.
+# source that it can build for bare metal, cross compilers, QEMU; and for
+# scripts/word32.sh a 32-bit C library. Does nothing if all is there. Exits 0
+# either way: tests/embedded.rs and that script say what they skipped.
 set -u
 missing=
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -11,6 +12,9 @@ have riscv64-unknown-elf-gcc || missing="$missing gcc-riscv64-unknown-elf"
 have qemu-system-riscv32 || missing="$missing qemu-system-misc"
 [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ] ||
     missing="$missing rustc-web rust-web-src"
+case $(uname -m)$(cc -m32 -print-file-name=crt1.o 2>/dev/null) in
+x86_64crt1.o) missing="$missing gcc-multilib" ;; # no path: gcc found none
+esac
 [ -n "$missing" ] || exit 0
 if ! have apt-get || [ "$(id -u)" != 0 ]; then
     echo "install-embedded.sh: not installed (needs apt-get and root):$missing" >&2

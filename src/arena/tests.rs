@@ -255,11 +255,13 @@ fn holds(address: usize, size: usize, origin: usize) -> bool {
 /// hit, the first event names that block, walks end, and the heap goes on.
 fn overflow<M: Mode>(victim: usize, beyond: &[u8], checked: bool) -> Result<(), TestCaseError> {
     let bench = Bench::<M>::new(1 << 14, 32);
+    // The highest block: an overflow shall not leave the arena.
+    bench.get(beyond.len());
     let blocks: Vec<_> = (0..40).map(|i| bench.get(i * 7 % 90)).collect();
     for gap in blocks.iter().skip(2).step_by(3) {
         bench.free(*gap);
     }
-    // Neither a gap nor the highest block, whose end is the arena's.
+    // Not a gap.
     let victim = 3 + victim % 36 / 3 * 3;
     let (pointer, size) = (blocks[victim], victim * 7 % 90);
     // SAFETY: not sound, on purpose: bytes of the arena after the block.

@@ -2,12 +2,11 @@
 //! each in the thread and from the call site that it names.
 //!
 //! Invariant: one action at a time; the thread that asks waits for the one that
-//! does. Contents are `bytes(tag)`: every byte has its high bit set, so that no
-//! word of them is a pointer.
+//! does. Contents are `bytes(tag)`, of which no word is a pointer.
 
 use super::judge::Observation;
 use super::model::{Action, Command};
-use super::operation::{Function, PLACES, THREADS};
+use super::operation::{Function, LINKS, PLACES, THREADS, WORD};
 use super::verdict::Seen;
 use crate::units::Family;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -203,7 +202,7 @@ impl<'a> MemoryMachine<'a> {
                 Command::Verify { place, size, tag, links } => {
                     let start = self.places[place as usize].start;
                     let wrong = |&at: &usize| {
-                        let linked = at < 64 && links >> (at / 8) & 1 == 1;
+                        let linked = at < LINKS as usize * WORD && links >> (at / WORD) & 1 == 1;
                         !linked && start.add(at).read() != byte(tag, at)
                     };
                     seen.value = (0..size).find(wrong).map_or(0, |at| at + 1);
@@ -270,9 +269,13 @@ impl<'a> MemoryMachine<'a> {
 }
 
 /// The byte at `at` of a block filled by `tag`; the same as in `operations.h`.
+///
+/// No word of them is an address: 64-bit ones have their high bit, 32-bit ones
+/// lie above 0xf8000000, where Linux has only the main thread's stack.
 fn byte(tag: u32, at: usize) -> u8 {
     let mixed = (tag ^ (at as u32).wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
-    (mixed >> 24) as u8 | 0x80
+    let high = if WORD == 4 && at % 4 == 3 { 0xf8 } else { 0x80 };
+    (mixed >> 24) as u8 | high
 }
 
 fn foreign(what: super::Foreign, local: *mut u64) -> *mut u8 {

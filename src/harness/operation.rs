@@ -19,6 +19,8 @@ pub const SITES: u8 = 8;
 pub const THREADS: u8 = 4;
 /// Words at the start of a block that may hold pointers to blocks.
 pub const LINKS: u8 = 4;
+/// Bytes of such a word: a pointer's. A guard is no shorter.
+pub const WORD: usize = size_of::<usize>();
 
 /// A function that allocates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -304,7 +306,7 @@ pub enum Operation {
     Hide {
         /// Which.
         place: u8,
-        /// In words of 8 bytes, modulo the block's size, never 0.
+        /// In words, modulo the block's size, never 0.
         words: u16,
     },
     /// A block gets a pointer to another, or into it.
@@ -315,7 +317,7 @@ pub enum Operation {
         slot: u8,
         /// The block that is held.
         to: u8,
-        /// In words of 8 bytes, modulo the held block's size; 0: its start.
+        /// In words, modulo the held block's size; 0: its start.
         words: u16,
     },
     /// The pointer in a block is overwritten with zero.

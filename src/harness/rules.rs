@@ -51,6 +51,9 @@ pub struct Rules {
     pub families: bool,
     /// Damage before a block is judged.
     pub underflows: bool,
+    /// What lies right before a block says what it is: damage there is found
+    /// before any other crime with the block is committed.
+    pub judges_by_header: bool,
     /// Bytes of a freed block that are watched at each end; more for blocks of
     /// up to 1000 bytes, which are watched whole. 0: none.
     pub poisoned_edge: usize,
@@ -97,6 +100,7 @@ impl Rules {
         crimes: false,
         families: false,
         underflows: false,
+        judges_by_header: false,
         poisoned_edge: 0,
         unwatched_start: 0,
         reuses_at_once: false,

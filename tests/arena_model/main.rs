@@ -8,9 +8,11 @@ use heapwarden::harness::{self, Rules, Tally, run};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 use std::cell::Cell;
+use std::path::Path;
 use tried::{BARE, GUARD, OWNER, POISONED, Tried, UNOWNED};
 
-fn prove<M: Mode>(name: &str, rules: &Rules, poison_window: usize) {
+fn prove<M: Mode>(mode: &str, rules: &Rules, poison_window: usize) {
+    let name = &named(mode);
     let config = ProptestConfig {
         cases: harness::cases(400),
         failure_persistence: None,
@@ -33,33 +35,46 @@ fn prove<M: Mode>(name: &str, rules: &Rules, poison_window: usize) {
     }
 }
 
+/// Where words have 32 bits (`embedded/word32`), the figures say so.
+fn named(what: &str) -> String {
+    match usize::BITS {
+        64 => format!("arena, {what}"),
+        bits => format!("arena of {bits}-bit words, {what}"),
+    }
+}
+
 #[test]
 fn bare() {
-    prove::<Bare>("arena, bare", &BARE, 0);
+    prove::<Bare>("bare", &BARE, 0);
 }
 
 #[test]
 fn owner() {
-    prove::<Owner>("arena, owner", &OWNER, 0);
+    prove::<Owner>("owner", &OWNER, 0);
 }
 
 #[test]
 fn guard() {
-    prove::<Guard>("arena, guard", &UNOWNED, usize::MAX);
+    prove::<Guard>("guard", &UNOWNED, usize::MAX);
 }
 
 #[test]
 fn owner_and_guard() {
-    prove::<OwnerGuard>("arena, owner and guard", &GUARD, 0);
-    prove::<OwnerGuard>("arena, owner, guard, poison", &POISONED, usize::MAX);
+    prove::<OwnerGuard>("owner and guard", &GUARD, 0);
+    prove::<OwnerGuard>("owner, guard, poison", &POISONED, usize::MAX);
 }
 
 /// The fuzzer's corpus: what once was new to it, and what once failed.
 #[test]
 fn programs_of_the_fuzzer() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/arena");
+    // This package's folder, or that of `embedded/word32` in it.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("fuzz/corpus/arena"))
+        .find(|folder| folder.is_dir())
+        .expect("a corpus");
     let mut sum = Tally::default();
-    for file in std::fs::read_dir(folder).expect("a corpus") {
+    for file in std::fs::read_dir(folder).expect("readable") {
         let path = file.expect("a file").path();
         let bytes = std::fs::read(&path).expect("readable");
         match tried::try_bytes(&bytes) {
@@ -68,5 +83,5 @@ fn programs_of_the_fuzzer() {
         }
     }
     assert!(sum.programs >= 3, "{} programs", sum.programs);
-    harness::told("arena, programs of the fuzzer", &sum);
+    harness::told(&named("programs of the fuzzer"), &sum);
 }

@@ -36,7 +36,7 @@ pub const BARE: Rules = Rules {
 pub const OWNER: Rules =
     Rules { exact_size: true, statistics: true, reuses_at_once: true, leaks: true, ..BARE };
 /// Crimes are told; freed memory is not watched.
-pub const GUARD: Rules = Rules { crimes: true, ..OWNER };
+pub const GUARD: Rules = Rules { crimes: true, underflows: true, judges_by_header: true, ..OWNER };
 /// All of each freed block is watched.
 pub const POISONED: Rules = Rules { poisoned_edge: usize::MAX / 4, ..GUARD };
 /// Without owners all sites are one; freed memory is watched behind the links.
@@ -80,6 +80,8 @@ unsafe extern "C" fn note(context: *mut c_void, event: *const ArenaEvent) -> Are
         ArenaViolation::Overflow => Crime::Overflow,
         ArenaViolation::Underflow => Crime::Underflow,
         ArenaViolation::UseAfterFree => Crime::UseAfterFree,
+        // Never predicted: a failure, that proptest can make short.
+        ArenaViolation::Corrupt => Crime::Mismatch,
         other => panic!("{other:?} has no crime that explains it"),
     };
     let nothing_told =
@@ -95,7 +97,7 @@ unsafe extern "C" fn note(context: *mut c_void, event: *const ArenaEvent) -> Are
                 size: Some(size),
                 // Damage is told by the word (`ArenaEvent::address`).
                 offset: Some(event.address.wrapping_sub(address) as i64)
-                    .filter(|_| crime != Crime::Overflow),
+                    .filter(|_| !matches!(crime, Crime::Overflow | Crime::Underflow)),
                 allocated: Some(site_number(site)).filter(|_| site != 0),
                 freed: None,
             })

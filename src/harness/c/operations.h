@@ -160,7 +160,7 @@ static NOINLINE void perform(const struct call *c, struct answer *answer) {
         break;
     case VERIFY:
         for (i = 0; i < c->x; i++) {
-            if (i < 64 && c->z >> (i / 8) & 1) continue;
+            if (i < 4 * sizeof block && c->z >> (i / sizeof block) & 1) continue;
             if (block[i] != byte_of((uint32_t)c->y, i)) break;
         }
         answer->value = i < c->x ? i + 1 : 0;
@@ -189,9 +189,9 @@ static NOINLINE void perform(const struct call *c, struct answer *answer) {
     case SHIFT: place[c->place] = block + (ptrdiff_t)c->x; break;
     case STORE:
         result = (char *)place[c->y] + c->z;
-        memcpy(block + c->x * 8, &result, sizeof result);
+        memcpy(block + c->x * sizeof result, &result, sizeof result);
         break;
-    case CLEAR: memset(block + c->x * 8, 0, 8); break;
+    case CLEAR: memset(block + c->x * sizeof block, 0, sizeof block); break;
     }
     answer->error = errno;
 }

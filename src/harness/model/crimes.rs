@@ -51,12 +51,21 @@ impl Model {
                 self.resize(place, size.clamp(1, self.rules.largest));
             }
             Found::AtUsable => self.usable(place),
-            Found::Later if !at_once => return,
+            Found::Later if !at_once && !self.hides_the_block(crime) => return,
             _ => {}
         }
         if (at_once && self.pending.is_some()) || (found == Found::AtFree && !freed) {
             self.free(place, Release::Fitting);
         }
+        if self.hides_the_block(crime) && self.pending.is_some() {
+            self.operate(&Operation::Check);
+        }
+    }
+
+    /// Whether other crimes with the block would not be judged as its own while
+    /// the damage is there.
+    fn hides_the_block(&self, crime: Crime) -> bool {
+        self.rules.judges_by_header && crime == Crime::Underflow
     }
 
     /// Block, first byte, and number of bytes of a damage that has one
@@ -67,14 +76,17 @@ impl Model {
         bytes: Damage,
         length: u8,
     ) -> Option<(usize, i64, u8, bool)> {
-        let fits = |distance: u8, length: u8| (distance % 7, length.min(7 - distance % 7));
+        // Beyond the last byte of the guard but one there may be another block.
+        let fits = |distance: u8, length: u8| {
+            (distance % GUARDED, length.min(GUARDED - distance % GUARDED))
+        };
         match bytes {
             Damage::Behind { distance } => {
                 let id = self.held(place)?;
                 let end = self.blocks[id].size as i64;
                 let (distance, part) = fits(distance, length);
                 match distance {
-                    0 => Some((id, end, length, false)),
+                    0 => Some((id, end, length.min(WORD as u8), false)),
                     _ => Some((id, end + i64::from(distance), part, true)),
                 }
             }
@@ -102,10 +114,33 @@ impl Model {
                     let from_end = 1 + offset % edge.min(size - first);
                     offset = size - from_end;
                 }
-                let length = (size - offset).min(usize::from(length)) as u8;
-                let crosses = !is_whole && offset < edge;
-                let length = if crosses { length.min((edge - offset) as u8) } else { length };
+                let watched = if !is_whole && offset < edge { edge.min(size) } else { size };
+                let length = usize::from(length).min(watched - offset) as u8;
                 Some((id, offset as i64, length, false))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of bytes was cut to its lowest eight bits before it was
+    /// compared: of some offsets nothing was changed, and a verdict awaited.
+    #[test]
+    fn damage_changes_a_byte_of_the_freed_block_at_least_and_none_beyond_it() {
+        for poisoned_edge in [120, usize::MAX / 4] {
+            for size in [1, 999, 1071, 5000] {
+                let mut model = Model::new(&Rules { poisoned_edge, ..Rules::HEAPWARDEN });
+                model.allocate(0, Function::Malloc, size);
+                model.free(0, Release::Fitting);
+                for offset in 0..6000 {
+                    let (_, first, length, _) =
+                        model.extent(0, Damage::Freed { offset }, 8).expect("is watched");
+                    let end = first + i64::from(length);
+                    assert!(length > 0 && end <= size as i64, "{offset}: {first} to {end}");
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The model's pointers: which place or block holds which block.
 
 use super::*;
+use crate::units::align_down;
 
 impl Model {
     pub(super) fn drop_pointer(&mut self, place: u8) {
@@ -16,8 +17,8 @@ impl Model {
         let size = self.blocks[id].size;
         let farthest = if self.rules.holds_from_behind { size } else { size.saturating_sub(1) };
         let offset = match inside {
-            0 if farthest < 8 => return,
-            0 => 8 + usize::from(words) % (farthest / 8) * 8,
+            0 if farthest < WORD => return,
+            0 => WORD + usize::from(words) % (farthest / WORD) * WORD,
             _ => 0,
         };
         self.places[place as usize] = Some((id, offset));
@@ -26,14 +27,14 @@ impl Model {
 
     pub(super) fn link(&mut self, from: u8, slot: u8, to: u8, words: u16) {
         let (Some(holder), Some(held)) = (self.held(from), self.held(to)) else { return };
-        let room = self.blocks[holder].size >= (usize::from(slot) + 1) * 8;
+        let room = self.blocks[holder].size >= (usize::from(slot) + 1) * WORD;
         if !self.rules.leaks || !room {
             return;
         }
         let size = self.blocks[held].size;
         let offset = match size {
             0..16 => 0,
-            _ => (usize::from(words) * 8 % size) & !7,
+            _ => align_down(usize::from(words) * WORD % size, WORD),
         };
         self.act(Command::Store { from, slot, to, offset }, Outcome::Nothing);
         self.blocks[holder].links[slot as usize] = Some((held, offset));

@@ -67,6 +67,8 @@ const IMPOSSIBLE: usize = 1 << if usize::BITS == 64 { 47 } else { 31 };
 const SURELY_SLOT: usize = 32_000;
 /// Freed blocks up to this size are watched whole.
 const WATCHED_WHOLE: usize = 1000;
+/// Bytes of a guard that are surely told as the block's own.
+const GUARDED: u8 = WORD as u8 - 1;
 const ENOMEM: i32 = 12;
 const EINVAL: i32 = 22;
 
