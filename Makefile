@@ -74,7 +74,7 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets
 	$(CARGO) clippy --lib --features abi
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --workspace
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps --workspace --features arena-global,harness
 
 # Writes include/heapwarden.h anew; a test keeps it in step.
 header:

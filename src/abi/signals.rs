@@ -42,13 +42,18 @@ struct Chained {
     flags: AtomicI32,
 }
 
-const NOTHING: Chained = Chained {
-    ours: AtomicBool::new(false),
-    handler: AtomicUsize::new(libc::SIG_DFL),
-    flags: AtomicI32::new(0),
-};
-static SEGV: Chained = NOTHING;
-static BUS: Chained = NOTHING;
+impl Chained {
+    const fn nothing() -> Chained {
+        Chained {
+            ours: AtomicBool::new(false),
+            handler: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicI32::new(0),
+        }
+    }
+}
+
+static SEGV: Chained = Chained::nothing();
+static BUS: Chained = Chained::nothing();
 /// The next sigaction and signal behind ours, if another library has them.
 static NEXT: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 

@@ -301,7 +301,9 @@ pub(super) fn check_sized_free(
     entry: Entry,
 ) {
     let Ok(block) = heap::judge(pointer) else { return };
-    if block.size == size && alignment.is_none_or(|alignment| pointer % alignment.max(1) == 0) {
+    if block.size == size
+        && alignment.is_none_or(|alignment| pointer.is_multiple_of(alignment.max(1)))
+    {
         return;
     }
     tell_size(ViolationKind::SizeMismatch, pointer, size, entry);
@@ -326,7 +328,7 @@ pub(super) fn check_aligned_delete(
 ) {
     let Ok(block) = heap::judge(pointer) else { return };
     let size = size.unwrap_or(block.size);
-    if block.size != size || pointer % alignment.max(1) != 0 {
+    if block.size != size || !pointer.is_multiple_of(alignment.max(1)) {
         tell_size(ViolationKind::NewDeleteType, pointer, size, entry);
     }
 }

@@ -14,11 +14,11 @@ use std::thread::JoinHandle;
 use std::vec::Vec;
 
 /// What is to be proved: allocation, and what it knows about itself. Methods
-/// with a body are for allocators that know more; [`Rules`] say what is used.
+/// with a body are for allocators that know more; [`Rules`](super::Rules) say what is used.
 ///
 /// # Safety
 /// The implementor hands pointers on as they are. The harness keeps to the
-/// rules of the functions, except where [`Rules::crimes`] lets it break them.
+/// rules of the functions, except where [`Rules::crimes`](super::Rules::crimes) lets it break them.
 pub unsafe trait Allocator: Sync {
     /// `function(size)`; null and the errno when it is refused.
     fn allocate(&self, function: Function, size: usize) -> (*mut u8, i32);

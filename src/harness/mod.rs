@@ -16,10 +16,10 @@
 //! | [`judge`](Judge) | compares what was seen with what was predicted |
 //! | [`machine`](Machine) | does actions in this process, on any [`Allocator`] |
 //! | [`allocators`](RustAllocator) | a `GlobalAlloc`, or a malloc given as functions |
-//! | [`run`](run) | runs a program, or several at the same time on one allocator |
+//! | [`run`] | runs a program, or several at the same time on one allocator |
 //! | `script` | a program as numbers, and as [C that reproduces it](c_program) |
 //! | [`outside`](Outside) | the same under any preloaded library; `report` reads its JSON |
-//! | [`decode`](decode) | any bytes as a program, for fuzzers |
+//! | [`decode`] | any bytes as a program, for fuzzers |
 //! | [`strategy`](programs) | proptest strategies that shrink to short programs |
 //!
 //! Invariant: the model never sees an address, and reads nothing of the heap it

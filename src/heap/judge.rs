@@ -72,7 +72,7 @@ impl Block {
         }
     }
 
-    /// Whether the block has guard pages (see [`super::guard_page`]).
+    /// Whether the block has guard pages (see `super::guard_page`).
     pub fn is_guarded(&self) -> bool {
         // SAFETY: as in `is_span`.
         unsafe { (*self.granule).kind == Kind::Span && (*self.granule).guarded }

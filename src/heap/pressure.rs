@@ -38,7 +38,7 @@ pub struct Shortage {
 pub struct Hooks {
     /// Whether this allocation fails on purpose. Asked only while watching.
     pub refuses: fn(&Shortage) -> bool,
-    /// There was no memory, also after [`reclaim`]; whether to try again.
+    /// There was no memory, also after `reclaim`; whether to try again.
     pub ran_out: fn(&Shortage) -> bool,
     /// The heap's memory went past the alarm mark.
     pub alarm: fn(&Shortage),

@@ -30,7 +30,7 @@ pub struct KnownBlocks {
 
 impl KnownBlocks {
     /// An empty set with room for `capacity` blocks; where memory is refused,
-    /// for fewer, but at least [`FEWEST`].
+    /// for fewer, but at least `FEWEST`.
     pub fn new(capacity: usize) -> Result<KnownBlocks, OsError> {
         let mut slots = (capacity * 4 / 3 + 64).next_power_of_two();
         loop {

@@ -93,7 +93,7 @@ pub trait Platform {
     fn abort() -> !;
 }
 
-/// A cheap time stamp whose unit only [`ticks_per_ms`] knows.
+/// A cheap time stamp whose unit differs from machine to machine: only for comparing with another.
 ///
 /// On x86_64 the time stamp counter, elsewhere the monotonic clock.
 #[cfg(feature = "hosted")]

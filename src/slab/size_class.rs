@@ -31,7 +31,7 @@ pub struct SizeClass(pub u8);
 const LINEAR: usize = 15;
 
 impl SizeClass {
-    /// The largest block that [`SizeClass::small`] knows.
+    /// The largest block that has a unit of its own ([`SizeClass::unit`]).
     pub const SMALL_LIMIT: usize = SizeClass(SMALL_CLASSES as u8 - 1).slot() - GUARD_BYTES;
 
     /// The class for blocks of `size` bytes, at most [`MEDIUM_LIMIT`].

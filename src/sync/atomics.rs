@@ -1,7 +1,7 @@
 //! The switch: every atomic of the library comes from here.
 //!
 //! An ordinary build takes `core`'s. With the feature `interleave` they are
-//! those of [`super::interleave`]: of the same size and layout, and usable in
+//! those of `super::interleave`: of the same size and layout, and usable in
 //! statics and raw memory just so, but two model checkers decide what they do.
 //!
 //! Invariant: nothing else names `core::sync::atomic`, but for the global

@@ -125,7 +125,7 @@ impl ThreadTrace {
     /// capture with this trace meanwhile: the caller sees to it.
     ///
     /// # Safety
-    /// As for [`FrontCache::find`].
+    /// As for `FrontCache::find`.
     #[inline(always)]
     pub unsafe fn known(&self, entry: Entry) -> Option<StackId> {
         if CURRENT.load(Acquire) != self.current() {
@@ -138,7 +138,7 @@ impl ThreadTrace {
     /// The same for depth 0.
     ///
     /// # Safety
-    /// As for [`FrontCache::find`].
+    /// As for `FrontCache::find`.
     #[inline(always)]
     pub unsafe fn known_caller(&self, entry: Entry) -> Option<StackId> {
         if CURRENT.load(Acquire) != self.current() {

@@ -68,7 +68,7 @@ mod tests {
     }
     #[test]
     fn the_bytes_of_a_filled_range_are_anchored_to_addresses() {
-        let memory = [usize::MAX / 0xff * 0x12 ^ 0x0301; 2];
+        let memory = [(usize::MAX / 0xff * 0x12) ^ 0x0301; 2];
         let start = memory.as_ptr().addr();
         for at in 0..size_of_val(&memory) {
             // SAFETY: inside the array.

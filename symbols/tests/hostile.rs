@@ -2,7 +2,7 @@
 
 mod support;
 
-use heapwarden_symbols::demangle;
+use heapwarden_symbols::{Image, demangle};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

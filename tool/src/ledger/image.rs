@@ -187,7 +187,7 @@ mod tests {
             is_saved: true,
         };
         let mut image = Image::new(Vec::new(), vec![segment(0x5000, 5), segment(0x2000, 2)]);
-        image.sparse = vec![0x2000..0x7000];
+        image.sparse.push(0x2000..0x7000);
         let mut bytes = vec![9; 0x5000];
         assert_eq!(image.read(0x2000, &mut bytes), Ok(()));
         let pages: Vec<u8> = bytes.chunks(0x1000).map(|page| page[7]).collect();

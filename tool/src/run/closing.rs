@@ -67,7 +67,7 @@ mod tests {
             );
         }
         std::fs::write(&path, text).unwrap();
-        let sites = read_sites(&[path.clone()]).unwrap();
+        let sites = read_sites(std::slice::from_ref(&path)).unwrap();
         std::fs::remove_file(path).unwrap();
         sites
     }
