@@ -4,6 +4,8 @@
 //! about one record of the report. Clauses such as `frame` belong to the record
 //! clause before them.
 
+use crate::build::manifest_dir;
+
 /// How the process must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -272,15 +274,27 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
     Ok(())
 }
 
-/// Line number (from 1) of the code line that carries `/* @marker */`.
+/// Line number (from 1) of the code line that carries `/* @marker */`, in the
+/// program itself or in what it includes of ours.
 fn marked_line(source: &str, marker: &str) -> Result<u64, String> {
     let tag = format!("/* {marker} */");
-    let mut found = source.lines().enumerate().filter(|(_, line)| line.contains(&tag));
-    match (found.next(), found.next()) {
-        (Some((index, _)), None) => Ok(index as u64 + 1),
-        (None, _) => Err(format!("no line carries {tag}")),
+    let mut found = lines_with(source, &tag);
+    if found.is_empty() {
+        let headers =
+            source.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
+        let support = manifest_dir().join("c_tests/support");
+        let texts = headers.filter_map(|header| std::fs::read_to_string(support.join(header)).ok());
+        found = texts.flat_map(|text| lines_with(&text, &tag)).collect();
+    }
+    match found[..] {
+        [line] => Ok(line),
+        [] => Err(format!("no line carries {tag}")),
         _ => Err(format!("more than one line carries {tag}")),
     }
+}
+
+fn lines_with(text: &str, tag: &str) -> Vec<u64> {
+    (1..).zip(text.lines()).filter(|(_, line)| line.contains(tag)).map(|(line, _)| line).collect()
 }
 
 fn number(words: &[String], at: usize) -> Result<i64, String> {
