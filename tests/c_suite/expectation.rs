@@ -21,8 +21,17 @@ pub struct FrameWanted {
     /// `None`: anywhere in the stack.
     pub index: Option<usize>,
     pub function: String,
-    /// Line of the source that carries the marker comment, when one is named.
-    pub line: Option<u64>,
+    /// Where the marker comment stands, when one is named.
+    pub place: Option<Place>,
+}
+
+/// The line that carries a marker comment.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The header of ours that it is in; `None`: the program itself.
+    pub header: Option<String>,
+    /// Counted from 1.
+    pub line: u64,
 }
 
 /// What must stand at a path into the record: names and numbers with dots
@@ -233,7 +242,7 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
                     stack,
                     index: None,
                     function: text(at + 1)?,
-                    line: None,
+                    place: None,
                 });
                 at += 2;
             }
@@ -260,10 +269,10 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
                     _ => StackOf::Release,
                 };
                 let index = Some(number(words, at + 1)? as usize);
-                let mut wanted = FrameWanted { stack, index, function: text(at + 2)?, line: None };
+                let mut wanted = FrameWanted { stack, index, function: text(at + 2)?, place: None };
                 at += 3;
                 if let Some(marker) = words.get(at).filter(|w| w.starts_with('@')) {
-                    wanted.line = Some(marked_line(source, marker)?);
+                    wanted.place = Some(marked(source, marker)?);
                     at += 1;
                 }
                 record.frames.push(wanted);
@@ -274,27 +283,29 @@ fn attributes(record: &mut RecordWanted, words: &[String], source: &str) -> Resu
     Ok(())
 }
 
-/// Line number (from 1) of the code line that carries `/* @marker */`, in the
-/// program itself or in what it includes of ours.
-fn marked_line(source: &str, marker: &str) -> Result<u64, String> {
+/// The code line that carries `/* @marker */`, in the program itself or in what
+/// it includes of ours.
+fn marked(source: &str, marker: &str) -> Result<Place, String> {
     let tag = format!("/* {marker} */");
-    let mut found = lines_with(source, &tag);
-    if found.is_empty() {
-        let headers =
-            source.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
-        let support = manifest_dir().join("c_tests/support");
-        let texts = headers.filter_map(|header| std::fs::read_to_string(support.join(header)).ok());
-        found = texts.flat_map(|text| lines_with(&text, &tag)).collect();
+    let mut found = places_of(&tag, source, None);
+    let included =
+        |line: &str| Some(line.strip_prefix("#include \"")?.strip_suffix('"')?.to_owned());
+    let support = manifest_dir().join("c_tests/support");
+    for header in source.lines().filter_map(included) {
+        if let Ok(text) = std::fs::read_to_string(support.join(&header)) {
+            found.extend(places_of(&tag, &text, Some(header)));
+        }
     }
-    match found[..] {
-        [line] => Ok(line),
-        [] => Err(format!("no line carries {tag}")),
+    match found.len() {
+        0 => Err(format!("no line carries {tag}")),
+        1 => Ok(found.remove(0)),
         _ => Err(format!("more than one line carries {tag}")),
     }
 }
 
-fn lines_with(text: &str, tag: &str) -> Vec<u64> {
-    (1..).zip(text.lines()).filter(|(_, line)| line.contains(tag)).map(|(line, _)| line).collect()
+fn places_of(tag: &str, text: &str, header: Option<String>) -> Vec<Place> {
+    let lines = (1..).zip(text.lines()).filter(|(_, text)| text.contains(tag));
+    lines.map(|(line, _)| Place { header: header.clone(), line }).collect()
 }
 
 fn number(words: &[String], at: usize) -> Result<i64, String> {

@@ -266,10 +266,11 @@ fn frame_mismatch(wanted: &FrameWanted, record: &Value, file: &str) -> Option<St
     if !named(frame) {
         return Some(format!("{name}[{index}] is {}, not {}", frame["function"], wanted.function));
     }
-    let line = wanted.line?;
-    if frame["line"].as_u64() != Some(line) {
-        return Some(format!("{name}[{index}] is at line {}, not {line}", frame["line"]));
+    let place = wanted.place.as_ref()?;
+    if frame["line"].as_u64() != Some(place.line) {
+        return Some(format!("{name}[{index}] is at line {}, not {}", frame["line"], place.line));
     }
+    let file = place.header.as_deref().unwrap_or(file);
     let right_file = frame["file"].as_str().is_some_and(|f| f.ends_with(file));
     (!right_file).then(|| format!("{name}[{index}] is in file {}", frame["file"]))
 }
