@@ -73,7 +73,9 @@ fn start() {
     let secure = auxv::is_secure();
     let environment = match secure {
         true => None,
-        false => config::from_kernel(b"HEAPWARDEN_OPTIONS", &mut buffer),
+        // SAFETY: nobody has changed the environment that early.
+        false => config::from_kernel(b"HEAPWARDEN_OPTIONS", &mut buffer)
+            .or_else(|| unsafe { config::from_vector(auxv::environment(), b"HEAPWARDEN_OPTIONS") }),
     };
     // SAFETY: the exchange above made this the one thread that starts.
     let options = unsafe { OPTIONS_BUFFER.fill() };
