@@ -14,9 +14,15 @@ pub const TABLE_BYTES: usize = WINDOW / GRANULE * size_of::<Granule>();
 /// Bytes of address space for metadata, below the table.
 pub(super) const METADATA_BYTES: usize = 62 * GIB;
 
-// AddressSanitizer's shadow lies from 2 to 16 TiB (scripts/sanitize.sh).
-const LOWEST: usize = if cfg!(heapwarden_sanitized) { 24 << 40 } else { 2 << 40 };
-const PLACES: usize = 160;
+/// Where the window may begin, and at how many places from there.
+const LOWEST: usize = if cfg!(heapwarden_sanitized = "address") {
+    24 << 40 // AddressSanitizer's shadow lies from 2 to 16 TiB (scripts/sanitize.sh)
+} else if cfg!(heapwarden_sanitized = "thread") {
+    128 * GIB // ThreadSanitizer leaves the program 2 TiB, and begins its shadow at 16
+} else {
+    2 << 40
+};
+const PLACES: usize = if cfg!(heapwarden_sanitized = "thread") { 12 } else { 160 };
 const PLACE: usize = 64 * GIB;
 /// Where in its place the window begins: from 1/16 to 15/16 of 4 GiB, by huge pages.
 const LOWER_HALF: usize = 256 * MIB;

@@ -1,13 +1,16 @@
-//! The model against the hosted heap in this process, with four fillings; and
-//! every offset of every class.
+//! The model against the hosted heap in this process, with four fillings; four
+//! programs at the same time, and every offset of every class.
 
 use super::in_process::{HEAP, Hosted, TIERED, allocate, free, usable};
 use super::prove;
 use heapwarden::guard::ViolationKind;
-use heapwarden::harness::{Rules, run, told};
+use heapwarden::harness::{self, Allocator, Rules, Tally, run, told};
 use heapwarden::heap::{self, Poisoning, Request, Settings};
 use heapwarden::slab::{CLASSES, MEDIUM_LIMIT, SizeClass};
 use heapwarden::units::Family;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// One test, because the heap is the process's only one.
 #[test]
@@ -28,8 +31,25 @@ fn the_heap_in_process_does_what_the_model_says() {
     for (name, cases, settings, rules) in settings {
         heap::configure(&settings);
         prove(name, cases, 150, &rules, |program| run(program, &rules, &heap));
+        four_programs_at_the_same_time(name, &rules, &heap);
     }
     every_offset_of_every_class_is_judged();
+}
+
+/// Each in a thread of its own, which ends; blocks go from one to another.
+fn four_programs_at_the_same_time(name: &str, rules: &Rules, heap: &Hosted) {
+    let rules = Rules { crimes: false, ..*rules };
+    let mut runner = TestRunner::deterministic();
+    let programs = prop::collection::vec(harness::programs(&rules, 400), 4);
+    let mut tally = Tally::default();
+    for _ in 0..harness::cases(5) {
+        let programs = programs.new_tree(&mut runner).expect("programs can be made").current();
+        heap.begin();
+        tally += harness::stress(&programs, &rules, heap).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(heap.statistics().0, 0, "bytes that all were freed");
+        assert_eq!((heap.check(), heap.verdicts()), (0, vec![]));
+    }
+    told(&format!("{name}, four at the same time"), &tally);
 }
 
 /// What the judge says of an address.
