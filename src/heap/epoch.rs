@@ -114,3 +114,45 @@ pub fn mark() -> u64 {
     }
     sequence
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::failure_tests::entry;
+    use super::super::{Found, Request, allocate_general, free_general, locate};
+    use crate::ledger;
+    use crate::units::Family;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    fn allocate() -> usize {
+        let request = Request { size: 64, alignment: 16, family: Family::Malloc, zeroed: false };
+        allocate_general(&request, entry()) as usize
+    }
+
+    /// When the epoch began that the block at `start` was born in.
+    fn born_ms(start: usize) -> u64 {
+        let Found::Inside(block, _) = locate(start) else { panic!("{start:#x} is a block") };
+        ledger::epoch(block.record.stamp()).expect("an epoch").begun_ms
+    }
+
+    #[test]
+    fn a_block_that_is_born_later_in_the_same_thread_is_younger() {
+        let work = || {
+            let first = allocate();
+            thread::sleep(Duration::from_millis(50));
+            // Epochs get longer with the process's age: until a new one begins.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(30) {
+                let block = allocate();
+                let later = born_ms(block) - born_ms(first);
+                free_general(block, Family::Malloc, entry());
+                if later > 0 {
+                    return later;
+                }
+            }
+            0
+        };
+        let later = thread::spawn(work).join().expect("no panic");
+        assert!(later >= 49, "{later} ms");
+    }
+}

@@ -14,7 +14,7 @@ use std::vec::Vec;
 use std::{eprintln, ptr, thread};
 
 /// Where a caller of malloc would be.
-fn entry() -> Entry {
+pub(super) fn entry() -> Entry {
     let (sp, fp): (usize, usize);
     // SAFETY: reads two registers.
     unsafe {
