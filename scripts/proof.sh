@@ -23,6 +23,7 @@ awk '
     END {
         tell("programs", "programs")
         tell("operations", "operations")
+        tell("states", "states of the model")
         tell("blocks", "blocks handed out")
         tell("verdicts predicted", "crimes judged")
         tell("blocks left and sorted", "leaks sorted")

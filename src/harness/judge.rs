@@ -140,6 +140,8 @@ pub struct Judge {
     come: BTreeSet<usize>,
     /// While a forked child is watched: what the parent has.
     parent: Option<(BTreeMap<usize, usize>, BTreeMap<u8, usize>)>,
+    /// The step that the last action was of.
+    step: Option<usize>,
     /// What was tried.
     pub tally: Tally,
 }
@@ -204,6 +206,7 @@ impl Judge {
     /// The first thing that is wrong.
     pub fn observe(&mut self, action: &Action, seen: &Observation) -> Result<(), Fault> {
         self.tally.actions += 1;
+        self.tally.states += u64::from(self.step.replace(action.step) != Some(action.step));
         let told = self.compare_verdicts(action, &seen.verdicts)?;
         match action.outcome {
             Outcome::Nothing | Outcome::Null if seen.address != 0 => Err(Fault::NotRefused),

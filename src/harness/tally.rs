@@ -11,6 +11,9 @@ pub struct Tally {
     pub programs: u64,
     /// Actions that a machine did.
     pub actions: u64,
+    /// States of the model, one after each step that did something, that what
+    /// was seen agreed with.
+    pub states: u64,
     /// Verdicts that had to come, and came.
     pub verdicts: u64,
     /// Blocks handed out.
@@ -23,6 +26,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Tally) {
         self.programs += other.programs;
         self.actions += other.actions;
+        self.states += other.states;
         self.verdicts += other.verdicts;
         self.blocks += other.blocks;
         self.leaks += other.leaks;
@@ -31,8 +35,8 @@ impl AddAssign for Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { programs, actions, verdicts, blocks, leaks } = self;
-        write!(out, "{programs} programs, {actions} operations, {blocks} blocks")?;
+        let Tally { programs, actions, states, verdicts, blocks, leaks } = self;
+        write!(out, "{programs} programs, {actions} operations, {states} states, {blocks} blocks")?;
         if *verdicts > 0 {
             write!(out, ", {verdicts} verdicts predicted")?;
         }
