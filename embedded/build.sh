@@ -25,10 +25,13 @@ build=$output/build/$target
 mkdir -p "$build"
 exec 9>"$build/.lock"
 flock 9 2>/dev/null || true
+# Functions that the compiler would make of pieces of ours cost more instructions
+# than they save bytes.
+small=-Cllvm-args=-enable-machine-outliner=never
 set -- rustc --quiet --lib --crate-type staticlib --profile embedded \
     --no-default-features --features "$features" --target-dir "$build"
 if [ "$target" = x86_64-unknown-linux-gnu ]; then
-    cargo "$@" --target "$target" >&2 # this machine's own core will do
+    cargo "$@" --target "$target" -- $small >&2 # this machine's own core will do
 elif [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; then
     # Debian's compiler builds Debian's core: only these two match each other.
     export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
@@ -39,9 +42,9 @@ elif [ -e /usr/bin/rustc ] && [ -e /usr/lib/rustlib/src/rust/library/core ]; the
         sed 's/"frame-pointer": "always"/"frame-pointer": "may-omit"/' >"$specification.$$"
     cmp -s "$specification.$$" "$specification" || cp "$specification.$$" "$specification"
     rm "$specification.$$"
-    cargo "$@" --target "$specification" -Zbuild-std=core -Zjson-target-spec >&2
+    cargo "$@" --target "$specification" -Zbuild-std=core -Zjson-target-spec -- $small >&2
 else
-    cargo "$@" --target "$target" >&2
+    cargo "$@" --target "$target" -- $small >&2
 fi
 mkdir -p "$output/$target/$mode"
 library=$output/$target/$mode/libheapwarden.a

@@ -30,7 +30,8 @@ impl<M: Mode> Heap<M> {
                 return self.cut(taken, need);
             }
         }
-        self.notice(ArenaViolation::Exhausted, 0, 0);
+        self.failures = self.failures.wrapping_add(1);
+        self.notice(ArenaViolation::Exhausted, 0);
         0
     }
 
@@ -74,7 +75,7 @@ impl<M: Mode> Heap<M> {
         let need = block_size::<M>(self.event.requested);
         let rest = size - need;
         let kept = if rest < M::SMALLEST { size } else { need };
-        self.own(block, kept);
+        self.own(block, kept, block.state() & M::PREVIOUS_FREE);
         if M::GUARD {
             self.arm(block);
         }
@@ -90,33 +91,30 @@ impl<M: Mode> Heap<M> {
     /// them the block of the request.
     #[inline(always)]
     fn cut(&mut self, taken: Block<M>, mut need: usize) -> usize {
-        let size = taken.size();
-        let mut rest = size - need;
-        if rest < M::SMALLEST {
-            rest = 0;
+        let (address, state) = (taken.address(), taken.state());
+        let (size, end) = (taken.size(), taken.end());
+        if size - need < M::SMALLEST {
             need = size;
         }
         // SAFETY: the upper part of the taken block, or all of it; its end is
         // the next block or the sentinel.
-        let (block, next) =
-            unsafe { (Block::<M>::at(taken.address() + rest), Block::<M>::at(taken.end())) };
+        let (block, next) = unsafe { (Block::<M>::at(end - need), Block::<M>::at(end)) };
         if M::GUARD {
-            // Poison that is handed out is verified; what stays free keeps it.
-            let poison = taken.address() + M::FREE_HEADER;
-            // So is the word where the footer of what stays will be.
-            let footer = block.address() - WORD;
-            let from = if footer > poison { footer } else { poison };
-            self.verify_poison(taken, from);
+            // Poison that is handed out is verified, and the word where the footer
+            // of what stays will be; what stays free keeps its poison.
+            self.verify_poison(taken, block.address() - WORD);
         }
+        let mut below = state & M::PREVIOUS_FREE;
+        let rest = block.address() - address;
         if rest != 0 {
             // SAFETY: the lower part of the taken block.
-            unsafe { self.shelve(taken.address(), rest) };
-            block.set_state(M::PREVIOUS_FREE);
+            unsafe { self.shelve(address, rest) };
+            below = M::PREVIOUS_FREE;
         }
         next.set_state(next.state() & !M::PREVIOUS_FREE);
         self.allocations = self.allocations.wrapping_add(1);
         self.spend(need);
-        self.own(block, need);
+        self.own(block, need, below);
         if M::GUARD {
             let start = block.payload() + self.event.requested;
             // SAFETY: from the last word of the request, which nobody has
@@ -135,44 +133,40 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// Where the poison of a free block ends.
-    #[inline(always)]
-    pub(super) fn poison_end(&self, block: Block<M>) -> usize {
-        let window = block.address() + M::FREE_HEADER + self.config.poison_window;
+    /// Verifies the poison of a free block from the word at `from` upwards. If it
+    /// was damaged, all of it is mended: one write is told once, by its first byte.
+    #[inline(never)]
+    pub(super) fn verify_poison(&mut self, block: Block<M>, mut from: usize) {
+        let poison = block.address() + M::FREE_HEADER;
+        if from < poison {
+            from = poison;
+        }
+        let mut end = poison + self.config.poison_window;
         let footer = block.end() - WORD;
-        if window < footer { window } else { footer }
-    }
-
-    /// Verifies the poison of an unlinked free block from a word of it upwards.
-    #[inline(always)]
-    pub(super) fn verify_poison(&mut self, block: Block<M>, from: usize) {
-        // SAFETY: between the free block's header and its footer.
-        let damage = unsafe { pattern::mend(from, self.poison_end(block), pattern::POISON) };
-        if damage != 0 {
-            self.tell_poison(block, damage);
+        if end > footer {
+            end = footer;
+        }
+        loop {
+            // SAFETY: between the free block's header and its footer.
+            let damage = unsafe { pattern::mend(from, end, pattern::POISON) };
+            if damage == 0 {
+                return;
+            }
+            // What lies below, if that is damaged too, takes this one's place.
+            self.notice(ArenaViolation::UseAfterFree, damage);
+            from = poison;
         }
     }
 
-    /// Tells of damage to a free block's poison, of which the part that begins
-    /// at `upper` (0: none) is mended already. All of it is mended: one write is
-    /// told once, by its first byte.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn tell_poison(&mut self, block: Block<M>, upper: usize) {
-        let (poison, end) = (block.address() + M::FREE_HEADER, self.poison_end(block));
-        // SAFETY: between the free block's header and its footer.
-        let lower = unsafe { pattern::mend(poison, end, pattern::POISON) };
-        self.notice(ArenaViolation::UseAfterFree, if lower != 0 { lower } else { upper }, 0);
-    }
-
     /// Makes `size` bytes at `block` the running request's: state, owner, seal.
+    /// `below` is PREVIOUS_FREE or 0.
     #[inline(always)]
-    pub(super) fn own(&mut self, block: Block<M>, size: usize) {
+    pub(super) fn own(&mut self, block: Block<M>, size: usize, below: usize) {
+        let birth = if M::OWNER { self.birth() } else { 0 };
         let mut state = size << M::SIZE_SHIFT;
         if M::SIZE_SHIFT != 0 {
             state |= size - M::HEADER - M::TAIL - self.event.requested;
         }
-        let birth = if M::OWNER { self.birth() } else { 0 };
-        block.set_live(state, self.event.site, birth, self.secret());
+        block.set_live(state, below, self.event.site, birth, self.secret());
     }
 }

@@ -157,11 +157,11 @@ impl<M: Mode> Block<M> {
         if M::OWNER { self.word(2 * WORD) } else { 0 }
     }
 
-    /// Writes the header of a live block, and seals it. Of the old state, only
-    /// PREVIOUS_FREE stays.
+    /// Writes the header of a live block, and seals it; `below` is PREVIOUS_FREE
+    /// or 0.
     #[inline(always)]
-    pub fn set_live(self, state: usize, site: usize, birth: usize, secret: usize) {
-        self.set_state(state | self.state() & M::PREVIOUS_FREE);
+    pub fn set_live(self, state: usize, below: usize, site: usize, birth: usize, secret: usize) {
+        self.set_state(state | below);
         let mut covered = secret ^ self.address() ^ state;
         if M::OWNER {
             self.set_word(WORD, site);
@@ -264,32 +264,19 @@ impl<M: Mode> Block<M> {
 
     /// The bits in which the check word differs from what it should be; 0 = the
     /// header is as the heap wrote it.
-    #[inline(never)]
-    fn flaw(self, secret: usize) -> usize {
-        self.flaw_here(secret)
-    }
-
-    /// As `flaw`, for the caller in a hurry.
     #[inline(always)]
-    pub fn flaw_here(self, secret: usize) -> usize {
+    pub fn flaw(self, secret: usize) -> usize {
         self.word(M::HEADER - WORD) ^ self.expected_as(self.is_free(), secret)
     }
 
-    /// Makes the check word right.
-    #[inline(always)]
-    pub fn seal(self, secret: usize) {
-        if M::GUARD {
-            self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ self.flaw(secret));
-        }
+    /// Makes the check word right, which differed in the bits of `flaw`.
+    #[inline]
+    pub fn seal(self, flaw: usize) {
+        self.set_word(M::HEADER - WORD, self.word(M::HEADER - WORD) ^ flaw);
     }
 
-    /// Whether the header is as the heap wrote it; always true without guard.
-    #[inline(always)]
-    pub fn is_sealed(self, secret: usize) -> bool {
-        !M::GUARD || self.flaw(secret) == 0
-    }
-
-    /// As `is_sealed`, of a block that says it is free, or says it is not.
+    /// Whether the header of a block that says it is free, or says it is not, is as
+    /// the heap wrote it; always true without guard.
     #[inline(always)]
     pub fn is_sealed_as(self, is_free: bool, secret: usize) -> bool {
         !M::GUARD || self.word(M::HEADER - WORD) == self.expected_as(is_free, secret)

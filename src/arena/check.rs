@@ -33,14 +33,15 @@ impl<M: Mode> Arena<M> {
             // Every slice ends before a sound header, or at a region's end. Is it
             // none any more, then it has been absorbed since: begin its region
             // again.
-            // SAFETY: a block's place, inside a region.
-            if heap.enter_region(cursor.block)
-                && !unsafe { Block::<M>::at(cursor.block) }.is_sealed(heap.secret())
-            {
-                cursor.block = 0;
+            if heap.enter_region(cursor.block) != 0 {
+                // SAFETY: a block's place, inside a region.
+                let block = unsafe { Block::at(cursor.block) };
+                if !heap.is_sealed(block) {
+                    cursor.block = 0;
+                }
             }
             while let Some(block) = heap.next_block(cursor) {
-                if left == 0 && block.is_sealed(heap.secret()) {
+                if left == 0 && heap.is_sealed(block) {
                     break;
                 }
                 left = left.saturating_sub(1);
@@ -62,10 +63,10 @@ impl<M: Mode> Arena<M> {
     /// Checks the block at `pointer` and both its neighbours; returns the
     /// number of violations. Without the guard, as for slices, the whole heap.
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
-        let heap = self.enter_for(0, site);
-        let before = heap.violations;
-        let block = self.claim_or_tell(pointer);
-        let mut violations = heap.violations.wrapping_sub(before) as usize;
+        let heap = self.heap();
+        let before = heap.findings;
+        let block = self.enter_claiming(pointer, site, 0);
+        let mut violations = heap.findings.wrapping_sub(before) as usize;
         let mut cursor = ArenaCursor::default();
         if let Some(block) = block
             && M::GUARD
@@ -97,7 +98,7 @@ impl<M: Mode> Heap<M> {
     fn inspect(&mut self, block: Block<M>) -> bool {
         let address = block.address();
         let above = self.above(block);
-        if !block.is_sealed(self.secret()) || (!M::GUARD && above != block.end()) {
+        if !self.is_sealed(block) || (!M::GUARD && above != block.end()) {
             self.explain(block);
             self.repair(block);
             return true;
@@ -106,12 +107,14 @@ impl<M: Mode> Heap<M> {
             // The header above may be part of the same crime.
             // SAFETY: the next block's place, looked at only below the end.
             let next = unsafe { Block::<M>::at(above) };
-            if M::GUARD
-                && self.overrun(block) != 0
-                && above != self.end
-                && !next.is_sealed(self.secret())
-            {
-                self.repair(next);
+            if M::GUARD {
+                self.overrun(block);
+                if self.event.kind != ArenaViolation::None
+                    && above != self.end
+                    && !self.is_sealed(next)
+                {
+                    self.repair(next);
+                }
             }
         } else {
             let footer = above - WORD;
@@ -123,16 +126,12 @@ impl<M: Mode> Heap<M> {
                     damage = footer;
                     block.set_footer(size);
                 }
-                if M::GUARD {
-                    let from = address + M::FREE_HEADER;
-                    let place = pattern::mend(from, self.poison_end(block), pattern::POISON);
-                    if place != 0 {
-                        damage = place;
-                    }
-                }
             }
             if damage != 0 {
-                self.notice(ArenaViolation::UseAfterFree, damage, 0);
+                self.notice(ArenaViolation::UseAfterFree, damage);
+            }
+            if M::GUARD {
+                self.verify_poison(block, 0);
             }
         }
         self.event.kind != ArenaViolation::None
@@ -144,10 +143,13 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     fn repair(&mut self, block: Block<M>) {
         if self.is_plausible(block) {
-            block.seal(self.secret());
+            if M::GUARD {
+                block.seal(self.flaw(block));
+            }
         } else {
             let size = self.above(block) - block.address();
-            block.set_live(size << M::SIZE_SHIFT, 0, 0, self.secret());
+            // PREVIOUS_FREE is set right below.
+            block.set_live(size << M::SIZE_SHIFT, 0, 0, 0, self.secret());
             self.arm(block);
         }
         // SAFETY: the lists' heads.
@@ -161,7 +163,7 @@ impl<M: Mode> Heap<M> {
             cursor.block = end;
             block.set_state(block.state() & !M::PREVIOUS_FREE | flag);
             flag = 0;
-            if block.is_free() && block.is_sealed(self.secret()) {
+            if block.is_free() && self.is_sealed(block) {
                 // SAFETY: a free block, in no list now; its range is its own.
                 unsafe { self.shelve(block.address(), size) };
                 flag = M::PREVIOUS_FREE;

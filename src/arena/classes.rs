@@ -22,10 +22,24 @@ const MANTISSA_BITS: u32 = 1;
 /// Below this size, every multiple of the alignment has its own class.
 const SMALL: usize = ALIGNMENT << MANTISSA_BITS;
 
-/// The class of a free block of `size` bytes.
+/// How many classes there are for requests of up to `largest` bytes: those of its
+/// own doubling and the first of the next, for its block is larger. (Of a handful
+/// of bytes it may be larger still: no region of that size holds it.)
 #[inline(always)]
-pub fn of(size: usize) -> usize {
-    let exponent = usize::BITS - 1 - (size | SMALL).leading_zeros();
+pub fn enough_for(largest: usize) -> usize {
+    let doublings = usize::BITS - SMALL.trailing_zeros() - largest.leading_zeros();
+    ((doublings << MANTISSA_BITS) + 2 + 1) as usize
+}
+
+/// The class of a free block of `size` bytes.
+///
+/// # Safety
+/// `size` is at least `SMALL`, as every block's is, in all modes.
+#[inline(always)]
+pub unsafe fn of(size: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { core::hint::assert_unchecked(size >= SMALL) };
+    let exponent = usize::BITS - 1 - size.leading_zeros();
     let mantissa = size >> (exponent - MANTISSA_BITS);
     ((exponent - SMALL.trailing_zeros()) << MANTISSA_BITS) as usize + mantissa
 }

@@ -79,15 +79,12 @@ impl<M: Mode> Arena<M> {
         heap
     }
 
-    /// Gives the lock back.
+    /// Tells the handler if there is something to tell, then gives the lock back.
     #[inline(never)]
     pub(super) fn leave(self) {
-        self.leave_here();
-    }
-
-    /// As `leave`, for the caller in a hurry.
-    #[inline(always)]
-    fn leave_here(self) {
+        if self.has_finding() {
+            self.tell();
+        }
         // SAFETY: as in `enter`.
         unsafe {
             let config = &raw const (*self.0.as_ptr()).config;
@@ -118,13 +115,10 @@ impl<M: Mode> Arena<M> {
         let heap = self.heap();
         let event = heap.event;
         heap.event.kind = ArenaViolation::None;
-        if event.kind == ArenaViolation::Exhausted {
-            heap.failures = heap.failures.wrapping_add(1);
-        } else {
-            heap.violations = heap.violations.wrapping_add(1);
-        }
+        heap.findings = heap.findings.wrapping_add(1);
         let Some(on_event) = heap.config.on_event else { return ArenaAnswer::Continue };
         let context = heap.config.context;
+        // There is nothing to tell any more: this only gives the lock back.
         self.leave();
         // SAFETY: the user gave the handler together with its context.
         let answer = unsafe { on_event(context, &event) };
@@ -136,23 +130,15 @@ impl<M: Mode> Arena<M> {
         answer
     }
 
-    /// Tells the handler if there is something to tell, then gives the lock back.
-    #[inline(never)]
-    pub(super) fn leave_telling(self) {
-        if self.has_finding() {
-            self.tell();
-        }
-        self.leave_here();
-    }
-
     /// Under the lock: what `attempt` gives, or gives when tried once more.
     #[inline(always)]
     fn allocate_by(self, attempt: impl Fn(&mut Heap<M>) -> usize) -> *mut u8 {
         let mut payload = attempt(self.heap());
-        if self.has_finding() && self.tell() == ArenaAnswer::Retry && payload == 0 {
+        // Without a payload there is an exhaustion to tell.
+        if payload == 0 && self.tell() == ArenaAnswer::Retry {
             payload = attempt(self.heap());
         }
-        self.leave_telling();
+        self.leave();
         core::ptr::with_exposed_provenance_mut(payload)
     }
 
@@ -171,17 +157,18 @@ impl<M: Mode> Arena<M> {
         self.allocate_by(|heap| heap.allocate_aligned(alignment))
     }
 
-    /// Under the lock: the live block at `pointer`, or `None`. What is wrong with
-    /// it is told, and, if it could be mended, it is claimed again: the handler
-    /// or another task may have been faster.
+    /// Takes the lock for a call from `site` that asks for `requested` bytes, and
+    /// gives the live block at `pointer`, or `None`. What is wrong with it is told,
+    /// and, if it could be mended, it is claimed again: the handler or another task
+    /// may have been faster.
     #[inline(never)]
-    pub(super) fn claim_or_tell(self, pointer: *mut u8) -> Option<Block<M>> {
-        self.claim_here(pointer)
-    }
-
-    /// As `claim_or_tell`, for the caller in a hurry.
-    #[inline(always)]
-    fn claim_here(self, pointer: *mut u8) -> Option<Block<M>> {
+    pub(super) fn enter_claiming(
+        self,
+        pointer: *mut u8,
+        site: usize,
+        requested: usize,
+    ) -> Option<Block<M>> {
+        self.enter_for(requested, site);
         loop {
             let block = self.heap().claim(pointer.addr());
             if !self.has_finding() {
@@ -202,21 +189,15 @@ impl<M: Mode> Arena<M> {
         if pointer.is_null() {
             return;
         }
-        self.enter_for(0, site);
-        // Where the links are sealed, which takes its time, without calls.
-        if M::SEALS_LINKS {
-            if let Some(block) = self.claim_here(pointer) {
-                self.heap().discard_here(block);
-            }
-        } else if let Some(block) = self.claim_or_tell(pointer) {
+        if let Some(block) = self.enter_claiming(pointer, site, 0) {
             self.heap().discard(block);
         }
-        self.leave_telling();
+        self.leave();
     }
 }
 
 /// Stops the machine: a trap instruction, then nothing.
-#[cold]
+#[inline(always)]
 pub fn halt() -> ! {
     loop {
         // SAFETY: a trap instruction ends in the fault handler; it touches no

@@ -9,7 +9,7 @@
 //! header between them was overwritten; headers that were absorbed are never
 //! sealed.
 
-use super::block::{Block, load};
+use super::block::{Block, load, store};
 use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
@@ -35,20 +35,15 @@ impl<M: Mode> Heap<M> {
             match self.unlink_below(block) {
                 Some(below) => {
                     start = below.address();
-                    from = address - ALIGNMENT;
+                    from = address;
                     if M::GUARD {
-                        // Of the pair that its footer is in one word may be poison.
-                        let poison = start + M::FREE_HEADER;
-                        let is_poison = from.wrapping_sub(poison) < self.config.poison_window;
-                        // SAFETY: above the free block's header.
-                        if is_poison && unsafe { load(from) } != pattern::POISON {
-                            self.tell_poison(below, 0);
-                        }
+                        // SAFETY: its footer.
+                        unsafe { store(address - WORD, pattern::POISON) };
                     }
                 }
                 // Damage there is a write into free memory, and the blocks stay
                 // apart.
-                None => self.notice(ArenaViolation::UseAfterFree, address - WORD, 0),
+                None => self.notice(ArenaViolation::UseAfterFree, address - WORD),
             }
         }
         block.unseal(self.secret());

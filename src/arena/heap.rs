@@ -16,7 +16,7 @@ use super::classes;
 use super::event::{ArenaConfig, ArenaEvent, ArenaViolation};
 use super::layout::*;
 use super::pattern;
-use crate::units::{align_down, align_up};
+use crate::units::align_up;
 
 /// A heap inside memory that its user gave; see the module's head.
 #[repr(C)]
@@ -31,8 +31,9 @@ pub struct Heap<M> {
     /// Bytes of live blocks, and the most there ever were.
     pub(super) used_bytes: usize,
     pub(super) most_used: usize,
+    /// Everything that was told, and the exhaustions among it.
+    pub(super) findings: u32,
     pub(super) failures: u32,
-    pub(super) violations: u32,
     /// Also the clock where there is none.
     pub(super) allocations: u32,
     /// Stamps given out from now on are at least this (see `mark`).
@@ -69,9 +70,7 @@ impl<M: Mode> Heap<M> {
         if largest > M::LARGEST {
             largest = M::LARGEST;
         }
-        // A request of `largest` bytes has a list, though never a block.
-        let last_class = classes::of(largest + M::HEADER + M::TAIL + ALIGNMENT);
-        let region = start + size_of::<Self>() + (last_class + 1) * WORD;
+        let region = start + size_of::<Self>() + classes::enough_for(largest) * WORD;
         if region > limit {
             return None;
         }
@@ -86,16 +85,20 @@ impl<M: Mode> Heap<M> {
             if !config.is_null() {
                 // By words, or the compiler calls memmove, which a device
                 // without libc would have to bring.
-                let (to, from) = (&raw mut this.config, config);
-                for word in 0..size_of::<ArenaConfig>() / WORD {
-                    to.cast::<usize>()
-                        .add(word)
-                        .write_volatile(from.cast::<usize>().add(word).read());
+                let mut from = config.cast::<usize>();
+                let end = from.byte_add(size_of::<ArenaConfig>());
+                let mut to = (&raw mut this.config).cast::<usize>();
+                loop {
+                    to.write_volatile(from.read_volatile());
+                    (to, from) = (to.add(1), from.add(1));
+                    if from == end {
+                        break;
+                    }
                 }
             }
             // A secret of 0 is no secret; any constant makes zeros no header.
             this.config.secret ^= usize::MAX / 0xff * 0x5b;
-            this.largest = align_down(largest, ALIGNMENT);
+            this.largest = largest;
             // Any sum of an address and the window is one.
             if this.config.poison_window > largest {
                 this.config.poison_window = largest;
@@ -112,13 +115,13 @@ impl<M: Mode> Heap<M> {
         self.config.secret
     }
 
-    /// Remembers what an operation noticed; its door tells it.
+    /// Remembers what an operation noticed, of no block yet; its door tells it.
     #[cold]
     #[inline(never)]
-    pub(super) fn notice(&mut self, kind: ArenaViolation, address: usize, block: usize) {
+    pub(super) fn notice(&mut self, kind: ArenaViolation, address: usize) {
         self.event.kind = kind;
         self.event.address = address;
-        self.event.block = block;
+        self.event.block = 0;
     }
 
     /// Milliseconds since power-on; 0 without a clock.

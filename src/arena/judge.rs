@@ -26,9 +26,8 @@ impl<M: Mode> Heap<M> {
         if payload.is_multiple_of(ALIGNMENT) && self.enter_region_of(address) {
             // SAFETY: at a block's phase, below the region's end.
             let block = unsafe { Block::<M>::at(address) };
-            if M::GUARD && block.flaw_here(self.secret()) != 0 {
-                self.explain(block);
-                return if block.is_sealed(self.secret()) { Some(block) } else { None };
+            if M::GUARD && block.flaw(self.secret()) != 0 {
+                return self.explain(block);
             }
             if block.is_free() {
                 kind = ArenaViolation::DoubleFree;
@@ -41,62 +40,63 @@ impl<M: Mode> Heap<M> {
                 return Some(block);
             }
         }
-        self.notice(kind, payload, 0);
+        self.notice(kind, payload);
         None
     }
 
-    /// Notices and mends a write past the end of a live block; returns where it
-    /// was, 0 = nowhere.
+    /// Notices and mends a write past the end of a live block.
     #[inline(never)]
-    pub(super) fn overrun(&mut self, block: Block<M>) -> usize {
-        self.overrun_here(block)
+    pub(super) fn overrun(&mut self, block: Block<M>) {
+        self.overrun_here(block);
     }
 
     /// As `overrun`, for the caller in a hurry.
     #[inline(always)]
-    fn overrun_here(&mut self, block: Block<M>) -> usize {
+    fn overrun_here(&mut self, block: Block<M>) {
         let damage = self.arm(block);
         if damage != 0 {
-            self.notice(ArenaViolation::Overflow, damage, block.payload());
+            self.notice(ArenaViolation::Overflow, damage);
+            self.event.block = block.payload();
         }
-        damage
     }
 
     /// Notices why the header of `block`, at a block's phase inside the region
     /// entered last, is not sound. A live one that still makes sense is so
-    /// afterwards.
+    /// afterwards, and returned.
     #[cold]
     #[inline(never)]
-    pub(super) fn explain(&mut self, block: Block<M>) {
-        let mut kind = ArenaViolation::UseAfterFree;
-        let mut concerned = 0;
-        if M::GUARD {
-            let at = self.nearest_sound(block.address(), ALIGNMENT.wrapping_neg());
-            // SAFETY: a sound header's place; not looked at below the first.
-            let below = unsafe { Block::<M>::at(at) };
-            let has_below = at >= self.first;
-            if has_below && below.end() > block.address() {
-                // This never was a header, or is none any more.
-                kind = ArenaViolation::DoubleFree;
-                if !below.is_free() {
-                    kind = ArenaViolation::InvalidFree;
-                    concerned = below.payload();
-                }
-            } else {
-                if !self.is_plausible(block) {
-                    kind = ArenaViolation::Corrupt;
-                } else if !block.is_free() {
-                    kind = ArenaViolation::Underflow;
-                    concerned = block.payload();
-                    block.seal(self.secret());
-                }
-                // Perhaps the block below ran over its end, into this header.
-                if has_below && !below.is_free() && self.overrun(below) != 0 {
-                    return;
-                }
-            }
+    pub(super) fn explain(&mut self, block: Block<M>) -> Option<Block<M>> {
+        self.notice(ArenaViolation::UseAfterFree, block.payload());
+        if !M::GUARD {
+            return None;
         }
-        self.notice(kind, block.payload(), concerned);
+        let at = self.nearest_sound(block.address(), ALIGNMENT.wrapping_neg());
+        // SAFETY: a sound header's place; not looked at below the first.
+        let below = unsafe { Block::<M>::at(at) };
+        let has_below = at >= self.first;
+        if has_below && below.end() > block.address() {
+            // This never was a header, or is none any more.
+            self.event.kind = ArenaViolation::DoubleFree;
+            if !below.is_free() {
+                self.event.kind = ArenaViolation::InvalidFree;
+                self.event.block = below.payload();
+            }
+            return None;
+        }
+        let mut mended = None;
+        if !self.is_plausible(block) {
+            self.event.kind = ArenaViolation::Corrupt;
+        } else if !block.is_free() {
+            self.event.kind = ArenaViolation::Underflow;
+            self.event.block = block.payload();
+            block.seal(self.flaw(block));
+            mended = Some(block);
+        }
+        // Perhaps the block below ran over its end, into this header.
+        if has_below && !below.is_free() {
+            self.overrun(below);
+        }
+        mended
     }
 
     /// Whether the size and slack in an unsound header can be right.
@@ -107,7 +107,7 @@ impl<M: Mode> Heap<M> {
         } else {
             self.above(block)
         };
-        block.end() == end && block.canary() >= block.payload()
+        block.end() == end && end - M::TAIL - block.slack() >= block.payload()
     }
 
     /// The word of a live block's canary.

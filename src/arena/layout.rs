@@ -87,10 +87,10 @@ pub trait Mode {
     const FREE: usize = if Self::SIZE_SHIFT == 0 { 1 } else { 64 };
     /// The block just below in memory is free, and its size stands in its footer.
     const PREVIOUS_FREE: usize = 2 * Self::FREE;
-    /// The largest request and region of a heap of this mode, in bytes: 16 MiB
-    /// with owner or guard on 32-bit targets.
-    const LARGEST: usize =
-        (usize::MAX >> if Self::SIZE_SHIFT == 0 { 2 } else { 8 }) & !(ALIGNMENT - 1);
+    /// The largest request and region of a heap of this mode, in bytes: 64 KiB less
+    /// than 16 MiB with owner or guard on 32-bit targets. (One byte of it is not 0:
+    /// Thumb has such constants.)
+    const LARGEST: usize = (usize::MAX >> if Self::SIZE_SHIFT == 0 { 2 } else { 8 }) & !0xffff;
     /// The check word of a free block covers its links.
     const SEALS_LINKS: bool = Self::GUARD && !Self::OWNER;
 }

@@ -45,10 +45,10 @@ impl<M: Mode> Heap<M> {
     /// As for `shelve`.
     #[inline(always)]
     pub(super) unsafe fn shelve_here(&mut self, address: usize, size: usize) {
-        let slot = self.head(classes::of(size));
         // SAFETY: the caller's promise is that of `Block::at`; heads hold blocks
         // of this heap, or 0.
         unsafe {
+            let slot = self.head(classes::of(size));
             let next = load(slot);
             store(slot, address);
             let block = Block::<M>::at(address);
@@ -99,10 +99,11 @@ impl<M: Mode> Heap<M> {
     /// is looked at: that bounds the time and loses little.
     #[inline(always)]
     pub(super) fn take(&mut self, size: usize) -> Option<Block<M>> {
-        let mut slot = self.head(classes::of(size));
+        // SAFETY: a block's size.
+        let mut slot = self.head(unsafe { classes::of(size) });
         loop {
-            // SAFETY: a list's head, or a word before the first region's `end`,
-            // which is not 0.
+            // SAFETY: a list's head, or a word of the first region up to its
+            // first block's state, which is not 0.
             let first = unsafe { load(slot) };
             if first != 0 {
                 if slot >= self.lists_end {

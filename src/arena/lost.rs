@@ -240,7 +240,7 @@ impl<M: Mode> Heap<M> {
     /// The live block whose payload holds `address`.
     #[inline(never)]
     pub(super) fn block_of(&mut self, address: usize) -> Option<Block<M>> {
-        if !self.enter_region(address) {
+        if self.enter_region(address) == 0 {
             return None;
         }
         let block = if M::GUARD {

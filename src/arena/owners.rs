@@ -160,7 +160,7 @@ impl<M: Mode> Arena<M> {
                 live_blocks,
                 allocations: heap.allocations,
                 failures: heap.failures,
-                violations: heap.violations,
+                violations: heap.findings.wrapping_sub(heap.failures),
             });
         }
         self.leave();

@@ -14,7 +14,6 @@
 
 use super::block::{load, store};
 use super::layout::WORD;
-use crate::units::{align_down, byte_at};
 
 /// Free memory: an odd value, so a pointer read from it faults on Cortex-M and
 /// RISC-V as soon as it is used as an aligned address, and no small number.
@@ -70,42 +69,38 @@ pub unsafe fn fill_pairs(mut from: usize, to: usize, pattern: usize) {
 /// The range is memory that the caller owns.
 #[inline(never)]
 pub unsafe fn mend(start: usize, end: usize, pattern: usize) -> usize {
-    let mut at = align_down(start, WORD);
-    if at >= end {
-        return 0;
-    }
-    // Bytes below `start` in its word are the user's.
-    let bits = (start % WORD * 8) as u32;
-    // SAFETY: inside the caller's range.
-    let mut difference = unsafe { load(at) } ^ pattern;
-    difference = if cfg!(target_endian = "big") { difference << bits } else { difference >> bits };
-    at += WORD;
-    // Not the loop's own condition: the compiler would test at its top, which
-    // is an instruction a word more.
-    if at != end {
-        loop {
-            // SAFETY: inside the caller's range.
-            difference |= unsafe { load(at) } ^ pattern;
-            at += WORD;
-            if at >= end {
-                break;
-            }
-        }
-    }
     let mut first = 0;
-    if difference != 0 {
-        while at > start {
-            at -= 1;
-            let byte = core::ptr::with_exposed_provenance_mut::<u8>(at);
-            let right = byte_at(pattern, at);
-            // SAFETY: inside the caller's range.
-            unsafe {
-                if byte.read() != right {
-                    first = at;
-                }
-                byte.write(right);
+    let mut at = end;
+    while at > start {
+        at -= WORD;
+        // SAFETY: the word lies in the caller's range, but for the bytes below
+        // `start`, which are written back as they are.
+        let mut difference = unsafe { load(at) } ^ pattern;
+        if difference != 0 {
+            // Bytes below `start` in its word are the user's.
+            if at < start {
+                difference = above(difference, (start % WORD * 8) as u32);
+            }
+            if difference != 0 {
+                first = at + first_byte(difference);
+                // SAFETY: as above.
+                unsafe { store(at, load(at) ^ difference) };
             }
         }
     }
     first
+}
+
+/// `word` without the `bits` that lie lowest in memory.
+#[inline(always)]
+fn above(word: usize, bits: u32) -> usize {
+    if cfg!(target_endian = "big") { word << bits >> bits } else { word >> bits << bits }
+}
+
+/// The place in memory of the first byte of `word` that is not 0.
+#[inline(always)]
+fn first_byte(word: usize) -> usize {
+    let bits =
+        if cfg!(target_endian = "big") { word.leading_zeros() } else { word.trailing_zeros() };
+    bits as usize / 8
 }

@@ -80,8 +80,8 @@ impl<M: Mode> Heap<M> {
         if limit < first + M::SMALLEST + ALIGNMENT {
             return;
         }
-        let room = align_down(limit - first - ALIGNMENT, ALIGNMENT);
-        let size = if room < self.largest { room } else { self.largest };
+        let room = limit - first - ALIGNMENT;
+        let size = align_down(if room < self.largest { room } else { self.largest }, ALIGNMENT);
         let end = first + size;
         // SAFETY: descriptor, blocks and sentinel lie in the caller's range;
         // the one block tiles the region.
@@ -90,6 +90,7 @@ impl<M: Mode> Heap<M> {
             store(region.0 + WORD, end);
             store(end, M::PREVIOUS_FREE);
             if M::GUARD {
+                // No sound header of an earlier life of this memory is left.
                 pattern::fill(first, end, pattern::POISON);
             }
             store(first, 0);
@@ -98,20 +99,20 @@ impl<M: Mode> Heap<M> {
         self.regions = region.0;
     }
 
-    /// Whether the header at `address` lies in a region; `first` and `end` are
-    /// that region's from then on.
+    /// The descriptor of the region that the header at `address` lies in, 0 =
+    /// none; `first` and `end` are that region's from then on.
     #[inline(never)]
-    pub(super) fn enter_region(&mut self, address: usize) -> bool {
+    pub(super) fn enter_region(&mut self, address: usize) -> usize {
         let mut next = self.regions;
         // SAFETY: `regions` is the newest descriptor.
         while let Some(region) = unsafe { Region::at(next) } {
             self.enter(region);
             if self.is_inside(address) {
-                return true;
+                break;
             }
             next = region.next();
         }
-        false
+        next
     }
 
     /// Whether `address` lies in the region entered last.
@@ -130,7 +131,19 @@ impl<M: Mode> Heap<M> {
     /// entered last.
     #[inline(always)]
     pub(super) fn enter_region_of(&mut self, address: usize) -> bool {
-        self.is_inside(address) || self.enter_region(address)
+        self.is_inside(address) || self.enter_region(address) != 0
+    }
+
+    /// The flaw of a header, 0 = none.
+    #[inline(never)]
+    pub(super) fn flaw(&self, block: Block<M>) -> usize {
+        block.flaw(self.secret())
+    }
+
+    /// Whether a header is as the heap wrote it; always true without guard.
+    #[inline(always)]
+    pub(super) fn is_sealed(&self, block: Block<M>) -> bool {
+        !M::GUARD || self.flaw(block) == 0
     }
 
     /// The nearest sound header from `address` on, not that at `address`, by
@@ -141,9 +154,10 @@ impl<M: Mode> Heap<M> {
         let mut at = address;
         loop {
             at = at.wrapping_add(step);
-            // SAFETY: at a block's phase inside the region; the sentinel is as
-            // long as what is read of a header's last place.
-            if !self.is_inside(at) || unsafe { Block::<M>::at(at) }.flaw_here(self.secret()) == 0 {
+            // SAFETY: looked at only at a block's phase inside the region; the
+            // sentinel is as long as what is read of a header's last place.
+            let block = unsafe { Block::<M>::at(at) };
+            if at < self.first || at >= self.end || self.flaw(block) == 0 {
                 return at;
             }
         }
@@ -156,7 +170,7 @@ impl<M: Mode> Heap<M> {
     pub(super) fn above(&self, block: Block<M>) -> usize {
         let above = block.end_in_scan();
         if M::GUARD {
-            if block.is_sealed(self.secret()) {
+            if self.is_sealed(block) {
                 return above;
             }
             return self.nearest_sound(block.address() + M::SMALLEST - ALIGNMENT, ALIGNMENT);
@@ -178,7 +192,7 @@ impl<M: Mode> Heap<M> {
             } else {
                 self.next_block(cursor)?
             };
-            if !M::GUARD || block.flaw_here(self.secret()) != 0 {
+            if !M::GUARD || block.flaw(self.secret()) != 0 {
                 cursor.block = self.above(block);
                 if M::GUARD {
                     continue;

@@ -27,8 +27,7 @@ impl<M: Mode> Arena<M> {
         alignment: usize,
         site: usize,
     ) -> *mut u8 {
-        self.enter_for(size, site);
-        let block = self.claim_or_tell(pointer);
+        let block = self.enter_claiming(pointer, site, size);
         let mut old = 0;
         let mut is_in_place = false;
         if let Some(block) = block {
@@ -75,7 +74,7 @@ impl<M: Mode> Heap<M> {
             }
             if M::GUARD {
                 // What stays free of it is filled anew, so all is verified.
-                self.verify_poison(next, next.address() + M::FREE_HEADER);
+                self.verify_poison(next, 0);
             }
             // SAFETY: as above.
             let above = unsafe { Block::<M>::at(next.end()) };

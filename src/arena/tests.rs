@@ -316,15 +316,22 @@ proptest! {
 
 #[test]
 fn classes_never_fall_as_sizes_rise() {
+    let of = |size| {
+        assert!(size >= layout::Bare::SMALLEST);
+        // SAFETY: a block's size.
+        unsafe { classes::of(size) }
+    };
     // Every size up to 2 MiB, then where classes begin.
     for size in 32..2 << 20 {
-        assert!(classes::of(size) <= classes::of(size + 1), "{size}");
+        assert!(of(size) <= of(size + 1), "{size}");
     }
-    for shift in 5..31 {
+    for shift in 6..31 {
         for size in [(1usize << shift) - layout::ALIGNMENT, 1 << shift, 3 << (shift - 1)] {
-            let class = classes::of(size);
-            assert!(class <= classes::of(size + layout::ALIGNMENT));
-            assert!(class < classes::of(2 * size));
+            assert!(of(size) <= of(size + layout::ALIGNMENT));
+            assert!(of(size) < of(2 * size));
+            // The block for a request of `size` bytes has a list.
+            let block = layout::block_size::<OwnerGuard>(size);
+            assert!(size < 128 || of(block) < classes::enough_for(size), "{size}");
         }
     }
 }
