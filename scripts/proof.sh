@@ -28,6 +28,8 @@ awk '
         tell("verdicts predicted", "crimes judged")
         tell("blocks left and sorted", "leaks sorted")
         tell("pointers judged", "pointers judged")
+        tell("offsets judged", "offsets judged")
+        tell("sizes and alignments", "sizes and alignments")
         tell("inputs", "inputs of the fuzzer")
         tell("system calls failed in turn", "system calls failed")
         tell("orders", "orders of threads")

@@ -73,8 +73,10 @@ fn samples(kind: &Kind) -> (Vec<(String, String)>, Vec<&'static str>) {
 
 #[test]
 fn every_option_takes_its_good_values_and_refuses_bad_ones() {
+    let mut tried = (0, 0);
     for row in TABLE {
         let (good, bad) = samples(&row.kind);
+        tried = (tried.0 + good.len(), tried.1 + bad.len());
         for (value, reads_back) in good {
             let (mut options, warnings) = parsed(&format!("{}={value}", row.name));
             assert_eq!(warnings, Vec::<String>::new(), "{}={value}", row.name);
@@ -88,6 +90,11 @@ fn every_option_takes_its_good_values_and_refuses_bad_ones() {
             assert_eq!(shown(row, &mut options), shown(row, &mut builtin), "{} moved", row.name);
         }
     }
+    #[cfg(feature = "harness")]
+    crate::harness::told(
+        &format!("{} options", TABLE.len()),
+        &format!("{} good values, {} bad ones", tried.0, tried.1),
+    );
 }
 
 #[test]

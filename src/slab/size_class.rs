@@ -133,6 +133,7 @@ mod tests {
 
     #[test]
     fn every_offset_of_every_class_is_judged_as_division_does() {
+        let mut judged = 0;
         for class in (0..CLASSES as u8).map(SizeClass) {
             assert!(class.slot() % 16 == 0 && class.slots() <= u32::from(NO_SLOT));
             let granule = Granule {
@@ -141,6 +142,7 @@ mod tests {
                 ..Granule::EMPTY
             };
             let bytes = class.granules() as usize * GRANULE;
+            judged += bytes + 4096;
             for distance in (0..bytes).chain((1..=4096).map(|back: usize| back.wrapping_neg())) {
                 let slot = granule.slot_at(distance);
                 let exact = distance < bytes && distance % class.slot() == 0;
@@ -150,6 +152,11 @@ mod tests {
                 }
             }
         }
+        #[cfg(feature = "harness")]
+        crate::harness::told(
+            "every offset of every class",
+            &format_args!("{judged} offsets judged"),
+        );
     }
 
     /// And back: what fills a class's slot is of that class.
@@ -163,7 +170,16 @@ mod tests {
     #[test]
     fn every_size_and_alignment_finds_the_smallest_class_that_fits() {
         let classes = || (0..CLASSES as u8).map(SizeClass);
-        for shift in 0..=12 {
+        let alignments = 0..=12;
+        #[cfg(feature = "harness")]
+        crate::harness::told(
+            "the class tables",
+            &format_args!(
+                "{} sizes and alignments",
+                alignments.clone().count() * (MEDIUM_LIMIT + 1)
+            ),
+        );
+        for shift in alignments {
             let alignment = 1 << shift;
             for size in 0..=MEDIUM_LIMIT {
                 let holds = |class: SizeClass| class.slot() >= size + GUARD_BYTES;
