@@ -12,12 +12,26 @@ use std::vec::Vec;
 /// tried with.
 pub fn programs(rules: &Rules, steps: usize) -> BoxedStrategy<Program> {
     let (thread, site) = (prop_oneof![6 => Just(0), 1 => 0..THREADS], 0..SITES);
-    let step = (thread, site, operation(*rules)).prop_map(|(thread, site, operation)| Step {
-        thread,
-        site,
-        operation,
+    let step = (thread, site, operations(*rules)).prop_map(|(thread, site, operations)| {
+        let step = move |operation| Step { thread, site, operation };
+        operations.into_iter().map(step).collect::<Vec<_>>()
     });
-    vec(step, 1..=steps).prop_map(|steps| Program { steps }).boxed()
+    vec(step, 1..=steps)
+        .prop_map(move |parts| Program { steps: parts.into_iter().flatten().take(steps).collect() })
+        .boxed()
+}
+
+/// One operation; now and then some that seldom come together by chance.
+fn operations(rules: Rules) -> BoxedStrategy<Vec<Operation>> {
+    let one = operation(rules).prop_map(|operation| std::vec![operation]);
+    match (rules.crimes, rules.leaks) {
+        (true, true) => {
+            prop_oneof![24 => one, 1 => with_a_freed_block(rules), 1 => lost(rules)].boxed()
+        }
+        (true, false) => prop_oneof![24 => one, 1 => with_a_freed_block(rules)].boxed(),
+        (false, true) => prop_oneof![24 => one, 1 => lost(rules)].boxed(),
+        _ => one.boxed(),
+    }
 }
 
 fn place() -> std::ops::Range<u8> {
@@ -192,6 +206,50 @@ fn crime(rules: Rules) -> BoxedStrategy<Operation> {
     .boxed()
 }
 
+/// A block is freed, and used again at once.
+fn with_a_freed_block(rules: Rules) -> BoxedStrategy<Vec<Operation>> {
+    let crime = prop_oneof![
+        Just(None),
+        size(rules).prop_map(Some), // by realloc
+    ];
+    (place(), functions(rules), size(rules), crime, any::<u16>(), 1..=8u8, any::<bool>())
+        .prop_map(|(place, function, size, resized, offset, length, is_damage)| {
+            let bytes = Damage::Freed { offset: usize::from(offset) };
+            let found = if length % 2 == 0 { Found::Later } else { Found::AtCheck };
+            let crime = match resized {
+                _ if is_damage => Operation::Damage { place, bytes, length, found },
+                Some(size) => Operation::ResizeFreed { place, size },
+                None => Operation::FreeAgain { place },
+            };
+            let free = Operation::Free { place, by: Release::Fitting };
+            std::vec![Operation::Allocate { place, function, size }, free, crime]
+        })
+        .boxed()
+}
+
+/// A block that holds another, which may hold it too; both are forgotten.
+fn lost(rules: Rules) -> BoxedStrategy<Vec<Operation>> {
+    let offsets = prop_oneof![2 => Just(0u16), 1 => any::<u16>()];
+    let links = (0..LINKS, 0..LINKS, offsets, any::<bool>(), any::<bool>());
+    let size = move || size(rules).prop_map(|size| size.max(LINKS as usize * WORD));
+    (place(), 1..PLACES, functions(rules), size(), size(), links)
+        .prop_map(|(from, more, function, first, second, (slot, back, words, cycle, cut))| {
+            let to = (from + more) % PLACES;
+            let allocate = |place, size| Operation::Allocate { place, function, size };
+            let mut all = std::vec![allocate(from, first), allocate(to, second)];
+            all.push(Operation::Link { from, slot, to, words });
+            if cycle {
+                all.push(Operation::Link { from: to, slot: back, to: from, words: 0 });
+            }
+            if cut {
+                all.push(Operation::Unlink { from, slot });
+            }
+            all.extend([Operation::Drop { place: to }, Operation::Drop { place: from }]);
+            all
+        })
+        .boxed()
+}
+
 /// Who holds whom.
 fn holding() -> BoxedStrategy<Operation> {
     let words = || prop_oneof![3 => Just(0u16), 1 => any::<u16>()];
@@ -206,4 +264,71 @@ fn holding() -> BoxedStrategy<Operation> {
         2 => hide,
     ]
     .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Command, Model, Outcome};
+    use super::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    use std::collections::BTreeMap;
+    use std::string::{String, ToString};
+
+    /// The name of a variant.
+    fn name(of: &dyn core::fmt::Debug) -> String {
+        std::format!("{of:?}").split([' ', '(']).next().unwrap_or_default().to_string()
+    }
+
+    /// What comes of programs like those that the preloaded library is tried
+    /// with (`tests/model/outside.rs`): each operation, crime and kind of leak,
+    /// and how often.
+    #[test]
+    fn every_operation_crime_and_leak_comes_of_generated_programs() {
+        let mut counts = BTreeMap::<String, usize>::new();
+        let mut count = |what: String, number: usize| *counts.entry(what).or_default() += number;
+        let mut runner = TestRunner::deterministic();
+        let programs = programs(&Rules::HEAPWARDEN, 120);
+        for _ in 0..150 {
+            let program = programs.new_tree(&mut runner).expect("can be made").current();
+            let (actions, model) = Model::plan(&program, &Rules::HEAPWARDEN);
+            let mut makers = BTreeMap::new();
+            for action in &actions {
+                let is_remote = |place| makers.get(place).is_some_and(|&by| by != action.thread);
+                match action.command {
+                    Command::Allocate { .. } if matches!(action.outcome, Outcome::Refused(_)) => {
+                        count("refused".into(), 1);
+                    }
+                    Command::Allocate { function, place, .. } => {
+                        count(name(&function), 1);
+                        makers.insert(place, action.thread);
+                    }
+                    Command::Free { place, .. } if is_remote(&place) => {
+                        count("Free in another thread".into(), 1);
+                    }
+                    Command::Free { size: Some(_), .. } => count("Free with a size".into(), 1),
+                    Command::Damage { offset: ..0, .. } => count("Damage before".into(), 1),
+                    Command::Damage { freed: true, .. } => count("Damage of freed".into(), 1),
+                    command => count(name(&command), 1),
+                }
+                action.certain.iter().for_each(|told| count(name(&told.crime), 1));
+            }
+            let (_, leaks) = model.end();
+            let kinds = [
+                ("reachable", leaks.reachable),
+                ("possible", leaks.possible),
+                ("definite", leaks.definite),
+                ("indirect", leaks.indirect),
+            ];
+            for (kind, sums) in kinds {
+                count(kind.into(), sums.iter().map(|sum| sum.blocks).sum());
+            }
+            count("in cycles".into(), leaks.cycles.iter().map(std::vec::Vec::len).sum());
+        }
+        let told: Vec<_> =
+            counts.iter().map(|(what, times)| std::format!("{what} {times}")).collect();
+        super::super::told("programs for the preloaded library", &told.join(", "));
+        assert!(counts.values().all(|&times| times >= 5), "{counts:?}");
+        assert_eq!(counts.len(), 49, "{counts:?}");
+    }
 }
