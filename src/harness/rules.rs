@@ -67,6 +67,8 @@ pub struct Rules {
     /// A block that holds a pointer to its own start is held by pointers into
     /// it, like a pool that its owner lies in.
     pub pools_hold_themselves: bool,
+    /// Of a cycle that other lost blocks lead to no block is called definite.
+    pub led_cycles: bool,
     /// A pointer right behind a block holds it (C23 6.5.7 allows to keep only
     /// that one); otherwise such pointers are not made.
     pub holds_from_behind: bool,
@@ -106,6 +108,7 @@ impl Rules {
         reuses_at_once: false,
         counts_allocations: true,
         pools_hold_themselves: true,
+        led_cycles: true,
         holds_from_behind: true,
         leaks: false,
     };

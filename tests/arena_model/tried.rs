@@ -29,6 +29,7 @@ pub const BARE: Rules = Rules {
     threads: false,
     counts_allocations: false,
     pools_hold_themselves: false,
+    led_cycles: false,
     holds_from_behind: false,
     ..Rules::RUST
 };

@@ -121,7 +121,7 @@ impl Model {
 
     /// The verdicts that are given at the end at the latest, and the leaks.
     pub fn end(&self) -> (Option<Verdict>, Leaks) {
-        (self.pending, leaks::of(self, self.rules.pools_hold_themselves))
+        (self.pending, leaks::of(self, &self.rules))
     }
 
     /// The place's block goes to another program.
