@@ -134,7 +134,7 @@ unsafe fn retire_unknown<const FAMILY: u8, const SIZED: bool, const POISONED: bo
 ) where
     Otherwise: FnOnce(usize, usize, Entry),
 {
-    let stack = heap.capture(entry);
+    let stack = heap.capture_unknown(entry);
     // SAFETY: the caller's promise.
     unsafe {
         retire_known::<FAMILY, SIZED, POISONED, _>(

@@ -161,7 +161,7 @@ unsafe fn take_unknown<const FAMILY: u8, const POISONED: bool, Otherwise>(
 where
     Otherwise: FnOnce(usize, Entry) -> *mut u8,
 {
-    let stack = heap.capture(entry);
+    let stack = heap.capture_unknown(entry);
     // SAFETY: the caller's promise.
     unsafe { take_known::<FAMILY, SMALL, POISONED, _>(size, entry, heap, stack, otherwise) }
 }

@@ -196,6 +196,13 @@ impl ThreadHeap {
         self.trace.capture(entry, settings::depth())
     }
 
+    /// Interns the caller's stack, which [`known_stack`](Self::known_stack) did
+    /// not know just now.
+    #[inline(always)]
+    pub(super) fn capture_unknown(&mut self, entry: Entry) -> StackId {
+        self.trace.capture_unknown(entry, settings::depth())
+    }
+
     /// Counts a block of `size` bytes in.
     #[inline(always)]
     pub(super) fn count_in(&self, size: usize) {

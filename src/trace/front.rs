@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   index:  hash(return address, sp) ─→ | leaf | below | tag | offset |
-//!                                          │      └──────────────┴ if the offset is not 0:
+//!           or the place beside it         │      └──────────────┴ if the offset is not 0:
 //!                                          │        look at the word there, hash on
 //!   leaf:   | sp | rbp | rbp counts | id 32, groups 32 | check | check | … |
 //!   check:  | offset from sp, words, plus one 16 | word 48 |
@@ -39,7 +39,7 @@ const RING: usize = 1 << 15;
 const INDEX_BITS: u32 = 12;
 const INDEX: usize = 1 << INDEX_BITS;
 /// How many words are looked at to tell leaves apart, at most.
-const LEVELS: usize = 12;
+const LEVELS: usize = 4;
 /// Checks come in groups of this many; the last is repeated to fill one up.
 const GROUP: usize = 4;
 const HEADER: usize = 4;
@@ -51,7 +51,7 @@ const WORD_BITS: u32 = 48;
 const LOW: u64 = (1 << WORD_BITS) - 1;
 const SEEN_BITS: u32 = 11;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 struct Entry {
     /// Where the leaf lies in the ring; 0 when it takes a look at a word to
@@ -86,7 +86,7 @@ impl Hash {
         let mixed = (sp as u32).wrapping_mul(0x9e37_79b1) ^ caller as u32;
         Hash(u64::from(mixed.wrapping_mul(0x85eb_ca6b)) << 32)
     }
-    #[inline]
+    #[inline(always)]
     fn and(self, word: u64) -> Hash {
         Hash((self.0.rotate_left(29) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93))
     }
@@ -94,7 +94,7 @@ impl Hash {
     fn place(self) -> usize {
         (self.0 >> (64 - INDEX_BITS)) as usize
     }
-    #[inline]
+    #[inline(always)]
     fn tag(self) -> u16 {
         (self.0 >> (64 - INDEX_BITS - 16)) as u16
     }
@@ -111,19 +111,18 @@ pub struct Key {
     pub fp: usize,
 }
 
-impl Key {
-    /// The low 48 bits of the word `offset` words above sp, if that is on
-    /// `home`, as sp is.
-    #[inline]
-    fn word(&self, offset: u16, home: &StackRange) -> Option<u64> {
-        let address = self.sp + usize::from(offset) * WORD;
-        if address >= home.high {
-            return None;
-        }
-        // SAFETY: an aligned word of the thread's own stack, between its live
-        // stack pointer and the stack's end (both multiples of a word).
-        Some(unsafe { (address as *const u64).read_volatile() } & LOW)
+/// The low 48 bits of the word `offset` words above `sp`, if both are on `home`.
+#[inline(always)]
+fn word(sp: usize, offset: u16, home: &StackRange) -> Option<u64> {
+    let distance = usize::from(offset) * WORD;
+    // Offsets are those of words on `home`, so this does not wrap.
+    let room = home.high.wrapping_sub(home.low).wrapping_sub(distance);
+    if sp.wrapping_sub(home.low) >= room {
+        return None;
     }
+    // SAFETY: a word of the thread's own stack, between its live stack pointer
+    // and the stack's end.
+    Some(unsafe { ((sp + distance) as *const u64).read_volatile() } & LOW)
 }
 
 /// A view of a leaf in the ring: where it begins.
@@ -214,48 +213,63 @@ impl FrontCache {
     /// The leaf at `place`, if one for `sp` lies there.
     #[inline(always)]
     fn leaf(&self, place: u16, sp: usize) -> Option<Leaf> {
-        // SAFETY: only places in the ring are in the index.
-        let leaf = Leaf { start: unsafe { self.ring.as_ptr().add(place.into()) } };
+        // A leaf with this sp says that sp lies on the thread's own stack.
+        let leaf = self.leaf_at(place);
         (leaf.word(0) == sp as u64).then_some(leaf)
     }
 
-    /// The stack id, if this very stack is in the cache and it takes one look
-    /// to find it.
+    #[inline(always)]
+    fn leaf_at(&self, place: u16) -> Leaf {
+        // SAFETY: only places in the ring are in the index.
+        Leaf { start: unsafe { self.ring.as_ptr().add(place.into()) } }
+    }
+
+    /// The stack id, if this very stack is in the cache. `home` is the stack
+    /// that the leaves were made on; `sp` may lie on another.
     ///
     /// # Safety
     /// `sp` is where a call put its return address.
     #[inline(always)]
-    pub unsafe fn find(&self, sp: usize, fp: usize) -> Option<StackId> {
+    pub unsafe fn find(&self, sp: usize, fp: usize, home: &StackRange) -> Option<StackId> {
         // SAFETY: the caller's promise.
         let caller = unsafe { (sp as *const usize).read_volatile() };
-        let entry = &self.index[Hash::of(caller, sp).place()];
-        // A leaf with this sp says that sp lies on the thread's own stack.
-        let leaf = self.leaf(entry.leaf, sp)?;
+        let mut place = self.index[Hash::of(caller, sp).place()].leaf;
+        if self.leaf(place, sp).is_none() {
+            // SAFETY: the caller's promise.
+            place = unsafe { self.find_further(sp, home)? };
+        }
+        let leaf = self.leaf_at(place);
         leaf.holds(sp, fp).then(|| StackId(leaf.word(3) as u32))
     }
 
-    /// The stack id, if this very stack is in the cache, but not where
-    /// [`find`](Self::find) looks. `home` is the stack that the leaves were
-    /// made on; `key.sp` may lie on another.
-    #[inline]
-    pub fn find_further(&self, key: &Key, home: &StackRange) -> Option<StackId> {
-        let mut hash = Hash::of(key.caller, key.sp);
-        if !home.contains(key.sp) {
-            return None;
-        }
-        for level in 0..LEVELS {
-            let entry = &self.index[hash.place()];
-            match entry.offset {
-                _ if entry.tag != hash.tag() => return None,
-                0 if level == 0 => return None,
-                0 => {
-                    let leaf = self.leaf(entry.leaf, key.sp)?;
-                    return leaf.holds(key.sp, key.fp).then(|| StackId(leaf.word(3) as u32));
-                }
-                offset => hash = hash.and(key.word(offset, home)?),
+    /// Where the leaf lies that it takes more than one look to find.
+    ///
+    /// # Safety
+    /// As for [`find`](Self::find).
+    #[inline(always)]
+    unsafe fn find_further(&self, sp: usize, home: &StackRange) -> Option<u16> {
+        // Read again, so that the usual road need not keep it.
+        // SAFETY: the caller's promise.
+        let caller = unsafe { (sp as *const usize).read_volatile() };
+        let mut hash = Hash::of(caller, sp);
+        for _ in 0..LEVELS {
+            let entry = &self.index[self.way(hash)?];
+            if self.leaf(entry.leaf, sp).is_some() {
+                return Some(entry.leaf);
             }
+            if entry.offset == 0 {
+                return None;
+            }
+            hash = hash.and(word(sp, entry.offset, home)?);
         }
         None
+    }
+
+    /// Where in the index the entry for `hash` is.
+    #[inline(always)]
+    fn way(&self, hash: Hash) -> Option<usize> {
+        let first = hash.place();
+        [first, first ^ 1].into_iter().find(|&place| self.index[place].tag == hash.tag())
     }
 
     /// Whether a stack that was just missed is worth a leaf.
@@ -282,39 +296,48 @@ impl FrontCache {
         needs_fp: bool,
         checks: &[Check],
     ) {
-        let Some(place) = self.write(key, id, needs_fp, checks) else { return };
+        let Some(leaf) = self.write(key, id, needs_fp, checks) else { return };
         let mut hash = Hash::of(key.caller, key.sp);
         for _ in 0..LEVELS {
-            let entry = self.index[hash.place()];
+            let Some(place) = self.way(hash) else { break };
+            let entry = self.index[place];
             let there = entry.leaf | entry.below;
-            if entry.tag != hash.tag() || there == place {
-                break;
-            }
-            let Some(leaf) = self.leaf(there, key.sp) else { break };
-            let Some(difference) = leaf.first_difference(key) else { break };
+            let Some(other) = self.leaf(there, key.sp).filter(|_| there != leaf) else { break };
+            let Some(difference) = other.first_difference(key) else { break };
             if entry.offset != 0 && entry.offset <= difference {
-                let Some(word) = key.word(entry.offset, home) else { break };
+                let Some(word) = word(key.sp, entry.offset, home) else { break };
                 hash = hash.and(word);
                 continue;
             }
             // The two part here: both go one level down, told apart by that word.
-            let mine = key.word(difference, home);
-            let (Some(mine), Some(its)) = (mine, leaf.word_at(difference)) else { break };
+            let mine = word(key.sp, difference, home);
+            let (Some(mine), Some(its)) = (mine, other.word_at(difference)) else { break };
             if difference == 0 {
                 // Another return address: the entry was made for a leaf that is gone.
                 break;
             }
-            self.index[hash.place()] =
-                Entry { leaf: 0, below: there, tag: entry.tag, offset: difference };
+            self.index[place] = Entry { leaf: 0, below: there, tag: entry.tag, offset: difference };
             self.set(hash.and(its), there);
             hash = hash.and(mine);
             break;
         }
-        self.set(hash, place);
+        self.set(hash, leaf);
     }
 
+    /// Makes the entry for `hash` lead to `leaf`; the one that was looked at
+    /// first so far is looked at second, and one that was second goes.
     fn set(&mut self, hash: Hash, leaf: u16) {
-        self.index[hash.place()] = Entry { leaf, tag: hash.tag(), ..NOTHING };
+        let first = hash.place();
+        let place = match self.way(hash) {
+            Some(place) => place,
+            None if self.index[first] == NOTHING => first,
+            None if self.index[first ^ 1] == NOTHING => first ^ 1,
+            None => {
+                self.index[first ^ 1] = self.index[first];
+                first
+            }
+        };
+        self.index[place] = Entry { leaf, tag: hash.tag(), ..NOTHING };
     }
 
     /// Writes a leaf; `None` when it cannot be told in this form.
@@ -355,3 +378,7 @@ impl FrontCache {
         Some(start as u16)
     }
 }
+
+#[cfg(test)]
+#[path = "front_tests.rs"]
+mod tests;

@@ -11,8 +11,7 @@
 //! signal stack may be too small for an unwinder.
 
 use super::check::{Comparison, Unwinder, check_against_unwinder, compare};
-use super::front::Key;
-use super::thread::{Entry, ThreadTrace, forget_rules, generation};
+use super::thread::{Entry, ThreadTrace, forget_rules};
 use crate::sync::atomics::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -117,13 +116,8 @@ impl ThreadTrace {
     }
 
     fn capture_unchecked(&mut self, entry: Entry, depth: u32) -> StackId {
-        if depth == self.depth && generation() == self.generation {
-            // SAFETY: malloc's caller pushed its return address there.
-            let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-            let key = Key { caller, sp: entry.sp, fp: entry.fp };
-            if let Some(id) = self.look(&key) {
-                return id;
-            }
+        if let Some(id) = self.look(entry, depth) {
+            return id;
         }
         self.capture_by_walk(entry, depth)
     }

@@ -132,7 +132,7 @@ impl ThreadTrace {
             return None;
         }
         // SAFETY: the caller's promise.
-        unsafe { self.front.find(entry.sp, entry.fp) }
+        unsafe { self.front.find(entry.sp, entry.fp, &self.home) }
     }
 
     /// The same for depth 0.
@@ -156,40 +156,39 @@ impl ThreadTrace {
 
     /// The stack that called malloc, interned. `depth` is the number of frames
     /// to keep (0: only the caller); it should not vary within a thread.
-    #[inline(never)]
     pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
+        match self.look(entry, depth) {
+            Some(found) => found,
+            None => self.capture_unknown(entry, depth),
+        }
+    }
+
+    /// The stack id, if one look tells; a signal handler may capture meanwhile.
+    pub(super) fn look(&mut self, entry: Entry, depth: u32) -> Option<StackId> {
         if depth != self.depth || generation() != self.generation {
-            return self.capture_unknown(entry, depth);
+            return None;
         }
-        // SAFETY: malloc's caller pushed its return address there.
-        let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-        if depth == 0 {
-            let found = self.callers.find(caller);
-            return found.unwrap_or_else(|| self.caller_kept(entry));
-        }
-        let key = Key { caller, sp: entry.sp, fp: entry.fp };
         let busy = self.busy.load(Relaxed);
         if busy == 0 {
             self.busy.store(entry.sp, Relaxed);
             compiler_fence(Acquire);
         }
-        let found = self.look(&key);
+        // SAFETY: malloc's caller pushed its return address at `entry.sp`.
+        let found = unsafe {
+            match depth {
+                0 => self.callers.find((entry.sp as *const usize).read_volatile()),
+                _ => self.front.find(entry.sp, entry.fp, &self.home),
+            }
+        };
         compiler_fence(Release);
         self.busy.store(busy, Relaxed);
-        found.unwrap_or_else(|| self.capture_unknown(entry, depth))
+        found
     }
 
-    /// The stack id, if this very stack is in the front cache.
-    #[inline]
-    pub(super) fn look(&self, key: &Key) -> Option<StackId> {
-        // SAFETY: malloc's caller pushed its return address at `key.sp`.
-        let found = unsafe { self.front.find(key.sp, key.fp) };
-        found.or_else(|| self.front.find_further(key, &self.home))
-    }
-
-    /// What takes a walk, and every capture of which some are to be checked.
+    /// [`capture`](Self::capture) where [`known`](Self::known) has just said
+    /// that it takes a walk; and every capture of which some are to be checked.
     #[inline(never)]
-    fn capture_unknown(&mut self, entry: Entry, depth: u32) -> StackId {
+    pub fn capture_unknown(&mut self, entry: Entry, depth: u32) -> StackId {
         if sampling::is_on() && depth != 0 {
             return self.capture_checked(entry, depth);
         }
@@ -207,24 +206,6 @@ impl ThreadTrace {
         let id = self.capture_alone(entry, depth);
         compiler_fence(Release);
         self.busy.store(0, Relaxed);
-        id
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn caller_kept(&mut self, entry: Entry) -> StackId {
-        // SAFETY: malloc's caller pushed its return address there.
-        let address = unsafe { (entry.sp as *const usize).read_volatile() };
-        let id = caller_only(entry);
-        let busy = self.busy.load(Relaxed);
-        let alone = busy == 0 || self.abandoned(busy, entry.sp);
-        if alone && id != StackId::UNKNOWN {
-            self.busy.store(entry.sp, Relaxed);
-            compiler_fence(Acquire);
-            self.callers.keep(address, id);
-            compiler_fence(Release);
-            self.busy.store(0, Relaxed);
-        }
         id
     }
 
@@ -279,7 +260,7 @@ impl ThreadTrace {
             (self.generation, self.depth) = (generation, depth);
         }
         if depth == 0 {
-            return caller_only(entry);
+            return self.caller_kept(entry);
         }
         let kept = depth.min(DEEPEST) as u16;
         match self.learn(entry.sp) {
@@ -293,6 +274,15 @@ impl ThreadTrace {
             Some(range) => self.walk_in_full(entry, kept, range),
             None => caller_only(entry),
         }
+    }
+
+    fn caller_kept(&mut self, entry: Entry) -> StackId {
+        let id = caller_only(entry);
+        if id != StackId::UNKNOWN {
+            // SAFETY: malloc's caller pushed its return address there.
+            self.callers.keep(unsafe { (entry.sp as *const usize).read_volatile() }, id);
+        }
+        id
     }
 
     /// The stack that holds `sp`, asked of the kernel when it is a new one.
