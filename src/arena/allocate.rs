@@ -35,33 +35,33 @@ impl<M: Mode> Heap<M> {
         0
     }
 
-    /// As `allocate`, at a multiple of `alignment`, a power of two: a block with
-    /// room to move up in, of which what is too much is given back.
-    #[inline(never)]
+    /// As `allocate`, at a multiple of `alignment`, a power of two above ALIGNMENT:
+    /// a block with room to move up in, of which what is too much is given back.
+    #[inline(always)]
     pub(super) fn allocate_aligned(&mut self, alignment: usize) -> usize {
         let requested = self.event.requested;
-        if alignment > ALIGNMENT {
-            self.event.requested = requested.saturating_add(alignment + M::SMALLEST);
+        if requested <= self.largest {
+            self.event.requested = requested + alignment + M::SMALLEST;
         }
         let mut payload = self.allocate();
         self.event.requested = requested;
-        if payload != 0 && alignment > ALIGNMENT {
+        if payload != 0 {
             self.enter_region(payload);
             // SAFETY: a block's payload.
             let whole = unsafe { Block::<M>::at(payload - M::HEADER) };
-            let mut size = whole.size();
-            let mut block = whole;
+            let (size, below) = (whole.size(), whole.state() & M::PREVIOUS_FREE);
+            let mut aligned = payload;
             if payload & (alignment - 1) != 0 {
-                payload = align_up(payload + M::SMALLEST, alignment);
-                // SAFETY: inside the block, which has room for both parts.
-                block = unsafe { Block::at(payload - M::HEADER) };
-                let gap = block.address() - whole.address();
-                size -= gap;
-                block.set_state(0);
-                whole.set_state(gap << M::SIZE_SHIFT | whole.state() & M::PREVIOUS_FREE);
+                aligned = align_up(payload + M::SMALLEST, alignment);
             }
-            self.trim(block, size);
-            if block != whole {
+            let gap = aligned - payload;
+            payload = aligned;
+            // SAFETY: inside the block, which has room for both parts.
+            let block = unsafe { Block::<M>::at(payload - M::HEADER) };
+            block.set_state(0);
+            whole.set_state(gap << M::SIZE_SHIFT | below);
+            self.trim(block, size - gap);
+            if gap != 0 {
                 self.discard(whole);
             }
         }
@@ -72,17 +72,18 @@ impl<M: Mode> Heap<M> {
     /// and gives the upper part back, if it is large enough to be a block.
     #[inline(never)]
     pub(super) fn trim(&mut self, block: Block<M>, size: usize) {
-        let need = block_size::<M>(self.event.requested);
-        let rest = size - need;
-        let kept = if rest < M::SMALLEST { size } else { need };
+        let mut kept = block_size::<M>(self.event.requested);
+        if size - kept < M::SMALLEST {
+            kept = size;
+        }
         self.own(block, kept, block.state() & M::PREVIOUS_FREE);
         if M::GUARD {
             self.arm(block);
         }
-        if kept == need && rest != 0 {
+        if kept != size {
             // SAFETY: at least SMALLEST bytes above what is kept.
-            let above = unsafe { Block::<M>::at(block.end()) };
-            above.set_state(rest << M::SIZE_SHIFT);
+            let above = unsafe { Block::<M>::at(block.address() + kept) };
+            above.set_state((size - kept) << M::SIZE_SHIFT);
             self.discard(above);
         }
     }

@@ -139,7 +139,7 @@ impl<M: Mode> Block<M> {
 
     /// Bytes the program may use: exactly what it asked for, except in bare
     /// mode.
-    #[inline]
+    #[inline(never)]
     pub fn requested(self) -> usize {
         (self.end_in_scan() - self.payload()).wrapping_sub(M::TAIL + self.slack())
     }
@@ -187,7 +187,7 @@ impl<M: Mode> Block<M> {
     }
 
     /// Replaces the leak scan's marks, and keeps the seal.
-    #[inline]
+    #[inline(never)]
     pub fn set_marks(self, marks: usize) {
         let change = (self.state() ^ marks) & (COLOUR_MASK | PENDING);
         self.set_state(self.state() ^ change);

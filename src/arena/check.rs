@@ -29,7 +29,7 @@ impl<M: Mode> Arena<M> {
         let mut left = if M::GUARD { blocks } else { usize::MAX };
         let mut violations = 0;
         let heap = self.enter_for(0, site);
-        'sound: loop {
+        loop {
             // Every slice ends before a sound header, or at a region's end. Is it
             // none any more, then it has been absorbed since: begin its region
             // again.
@@ -37,36 +37,39 @@ impl<M: Mode> Arena<M> {
                 // SAFETY: a block's place, inside a region.
                 let block = unsafe { Block::at(cursor.block) };
                 if !heap.is_sealed(block) {
-                    cursor.block = 0;
+                    cursor.block = heap.first;
                 }
             }
-            while let Some(block) = heap.next_block(cursor) {
-                if left == 0 && heap.is_sealed(block) {
-                    break;
+            let damaged = loop {
+                let Some((block, flaw)) = heap.next_block(cursor) else {
+                    self.leave();
+                    return violations;
+                };
+                if left != 0 {
+                    left -= 1;
+                } else if flaw == 0 {
+                    cursor.block = block.address();
+                    self.leave();
+                    return violations;
                 }
-                left = left.saturating_sub(1);
-                let is_damaged = heap.inspect(block);
-                cursor.block = heap.above(block);
-                if is_damaged {
-                    violations += 1;
-                    // The handler may use the heap.
-                    self.tell();
-                    continue 'sound;
+                if heap.inspect(block, flaw, cursor.block) {
+                    break block;
                 }
-            }
-            break;
+            };
+            cursor.block = heap.above(damaged);
+            violations += 1;
+            // The handler may use the heap.
+            self.tell();
         }
-        self.leave();
-        violations
     }
 
     /// Checks the block at `pointer` and both its neighbours; returns the
     /// number of violations. Without the guard, as for slices, the whole heap.
     pub fn check_block(self, pointer: *mut u8, site: usize) -> usize {
         let heap = self.heap();
-        let before = heap.findings;
+        let before = heap.violations();
         let block = self.enter_claiming(pointer, site, 0);
-        let mut violations = heap.findings.wrapping_sub(before) as usize;
+        let told = heap.violations().wrapping_sub(before) as usize;
         let mut cursor = ArenaCursor::default();
         if let Some(block) = block
             && M::GUARD
@@ -74,10 +77,10 @@ impl<M: Mode> Arena<M> {
             cursor = heap.cursor_below(block);
         }
         self.leave();
-        if block.is_some() {
-            violations += self.check_slice(&mut cursor, 3, site);
+        if block.is_none() {
+            return told;
         }
-        violations
+        told + self.check_slice(&mut cursor, 3, site)
     }
 }
 
@@ -93,12 +96,11 @@ impl<M: Mode> Heap<M> {
         ArenaCursor { region: Region::with_first::<M>(self.first), block: below }
     }
 
-    /// Notices and mends the damage at one block of the region entered last.
+    /// Notices and mends the damage at one block of the region entered last, up to
+    /// `above`, where the next one lies.
     #[inline(always)]
-    fn inspect(&mut self, block: Block<M>) -> bool {
-        let address = block.address();
-        let above = self.above(block);
-        if !self.is_sealed(block) || (!M::GUARD && above != block.end()) {
+    fn inspect(&mut self, block: Block<M>, flaw: usize, above: usize) -> bool {
+        if flaw != 0 || (!M::GUARD && above != block.end()) {
             self.explain(block);
             self.repair(block);
             return true;
@@ -117,18 +119,11 @@ impl<M: Mode> Heap<M> {
                 }
             }
         } else {
-            let footer = above - WORD;
-            let size = above - address;
-            let mut damage = 0;
-            // SAFETY: between header and footer of a free block, and the footer.
-            unsafe {
-                if load(footer) != size {
-                    damage = footer;
-                    block.set_footer(size);
-                }
-            }
-            if damage != 0 {
-                self.notice(ArenaViolation::UseAfterFree, damage);
+            let (footer, size) = (above - WORD, above - block.address());
+            // SAFETY: the last word of a free block.
+            if unsafe { load(footer) } != size {
+                block.set_footer(size);
+                self.notice(ArenaViolation::UseAfterFree, footer);
             }
             if M::GUARD {
                 self.verify_poison(block, 0);
@@ -148,32 +143,33 @@ impl<M: Mode> Heap<M> {
             }
         } else {
             let size = self.above(block) - block.address();
-            // PREVIOUS_FREE is set right below.
-            block.set_live(size << M::SIZE_SHIFT, 0, 0, 0, self.secret());
-            self.arm(block);
+            let site = core::mem::replace(&mut self.event.site, 0);
+            self.event.requested = size - M::HEADER - M::TAIL;
+            self.trim(block, size);
+            self.event.requested = 0;
+            self.event.site = site;
         }
         // SAFETY: the lists' heads.
         unsafe { pattern::fill(self.head(0), self.lists_end, 0) };
         let mut cursor = ArenaCursor::default();
         self.used_bytes = 0;
-        let mut flag = 0;
-        while let Some(block) = self.next_block(&mut cursor) {
-            let end = self.above(block);
+        let mut below = 0;
+        while let Some((block, flaw)) = self.next_block(&mut cursor) {
+            let end = cursor.block;
             let size = end - block.address();
-            cursor.block = end;
-            block.set_state(block.state() & !M::PREVIOUS_FREE | flag);
-            flag = 0;
-            if block.is_free() && self.is_sealed(block) {
+            block.set_state(block.state() & !M::PREVIOUS_FREE | below);
+            below = 0;
+            if flaw == 0 && block.is_free() {
                 // SAFETY: a free block, in no list now; its range is its own.
                 unsafe { self.shelve(block.address(), size) };
-                flag = M::PREVIOUS_FREE;
+                below = M::PREVIOUS_FREE;
             } else {
                 self.used_bytes += size;
             }
             if end == self.end {
                 // SAFETY: the sentinel.
-                unsafe { Block::<M>::at(end) }.set_state(flag);
-                flag = 0;
+                unsafe { Block::<M>::at(end) }.set_state(below);
+                below = 0;
             }
         }
     }

@@ -58,8 +58,14 @@ impl<M: Mode> Arena<M> {
     }
 
     /// Takes the lock.
-    #[inline]
+    #[inline(never)]
     pub(super) fn enter<'lock>(self) -> &'lock mut Heap<M> {
+        self.enter_here()
+    }
+
+    /// As `enter`, for the caller in a hurry.
+    #[inline(always)]
+    fn enter_here<'lock>(self) -> &'lock mut Heap<M> {
         // SAFETY: the configuration does not change after `create`.
         unsafe {
             let config = &raw const (*self.0.as_ptr()).config;
@@ -73,7 +79,7 @@ impl<M: Mode> Arena<M> {
     /// Takes the lock for a call from `site` that asks for `requested` bytes.
     #[inline(never)]
     pub(super) fn enter_for<'lock>(self, requested: usize, site: usize) -> &'lock mut Heap<M> {
-        let heap = self.enter();
+        let heap = self.enter_here();
         heap.event.site = site;
         heap.event.requested = requested;
         heap
@@ -151,8 +157,11 @@ impl<M: Mode> Arena<M> {
 
     /// A payload of `size` bytes at a multiple of `alignment`, or null.
     /// `alignment` is a power of two.
-    #[inline(never)]
+    #[inline(always)]
     pub fn allocate(self, size: usize, alignment: usize, site: usize) -> *mut u8 {
+        if alignment <= ALIGNMENT {
+            return self.allocate_plain(size, site);
+        }
         self.enter_for(size, site);
         self.allocate_by(|heap| heap.allocate_aligned(alignment))
     }

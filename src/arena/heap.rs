@@ -124,6 +124,12 @@ impl<M: Mode> Heap<M> {
         self.event.block = 0;
     }
 
+    /// What was told, exhaustions not among it.
+    #[inline]
+    pub(super) fn violations(&self) -> u32 {
+        self.findings.wrapping_sub(self.failures)
+    }
+
     /// Milliseconds since power-on; 0 without a clock.
     pub(super) fn milliseconds(&self) -> u32 {
         match self.config.clock {
@@ -134,14 +140,8 @@ impl<M: Mode> Heap<M> {
     }
 
     /// The present stamp, 24 bits: quarter seconds, or allocations.
-    #[inline(never)]
-    pub(super) fn now(&self) -> u32 {
-        self.stamp()
-    }
-
-    /// As `now`, for the caller in a hurry.
     #[inline(always)]
-    pub(super) fn stamp(&self) -> u32 {
+    fn now(&self) -> u32 {
         let now = match self.config.clock {
             // SAFETY: the user gave the function together with its context.
             Some(clock) => (unsafe { clock(self.config.context) }) >> 8,
@@ -161,9 +161,9 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// The stamp word of a new block.
-    #[inline]
+    /// The stamp word of a block that is born now.
+    #[inline(never)]
     pub(super) fn birth(&self) -> usize {
-        (self.stamp() << 8 | self.task()) as usize
+        (self.now() << 8 | self.task()) as usize
     }
 }

@@ -102,11 +102,7 @@ impl<M: Mode> Heap<M> {
     /// Whether the size and slack in an unsound header can be right.
     #[inline(always)]
     pub(super) fn is_plausible(&self, block: Block<M>) -> bool {
-        let end = if M::GUARD {
-            self.nearest_sound(block.address() + M::SMALLEST - ALIGNMENT, ALIGNMENT)
-        } else {
-            self.above(block)
-        };
+        let end = self.above(block);
         block.end() == end && end - M::TAIL - block.slack() >= block.payload()
     }
 
@@ -124,20 +120,25 @@ impl<M: Mode> Heap<M> {
         unsafe { pattern::mend(block.canary(), block.end(), self.canary(block)) }
     }
 
-    /// What is known of a block.
+    /// Writes what is known of a block.
+    ///
+    /// # Safety
+    /// `into` may be written to.
     #[inline(never)]
-    pub(super) fn describe(&self, block: Block<M>) -> ArenaBlock {
+    pub(super) unsafe fn describe(&self, block: Block<M>, into: *mut ArenaBlock) {
         let birth = block.birth();
-        let mut age = self.now().wrapping_sub((birth >> 8) as u32) & STAMP_MASK;
+        let mut age = ((self.birth() >> 8).wrapping_sub(birth >> 8)) as u32 & STAMP_MASK;
         if self.config.clock.is_some() {
             age <<= 8;
         }
-        ArenaBlock {
+        let known = ArenaBlock {
             address: block.payload(),
             size: block.requested(),
             site: block.site(),
             age,
             task: (birth & 0xff) as u32,
-        }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { into.write(known) };
     }
 }

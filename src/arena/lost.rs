@@ -101,10 +101,17 @@ pub struct ArenaLeakTotals {
     pub kinds: [ArenaLeakCount; 4],
 }
 
+/// Colours, weakest first: a stronger one replaces a weaker one.
 const UNREACHED: usize = 0;
-const REACHED: usize = 1 << COLOUR_SHIFT;
+const INDIRECT: usize = 1 << COLOUR_SHIFT;
 const POSSIBLE: usize = 2 << COLOUR_SHIFT;
-const INDIRECT: usize = 3 << COLOUR_SHIFT;
+const REACHED: usize = 3 << COLOUR_SHIFT;
+
+/// What [`ArenaLeakKind`] calls a colour.
+#[inline(always)]
+fn kind_of(colour: usize) -> usize {
+    (colour.wrapping_neg() >> COLOUR_SHIFT) & 3
+}
 
 /// A scan under way.
 struct Scan {
@@ -118,6 +125,17 @@ struct Scan {
     origin: usize,
 }
 
+/// What a scan calls for each call site and kind, with the lock held; null:
+/// nothing.
+pub(super) type ArenaLeakVisitor =
+    Option<unsafe extern "C" fn(context: *mut c_void, leak: *const ArenaLeak)>;
+
+/// A closure as a visitor's context.
+unsafe extern "C" fn call<F: FnMut(&ArenaLeak)>(context: *mut c_void, leak: *const ArenaLeak) {
+    // SAFETY: the scan's own leak; the context is `visit` of the caller.
+    unsafe { (*context.cast::<F>())(&*leak) }
+}
+
 impl<M: Mode> Arena<M> {
     /// Marks from `roots`, calls `visit` once for each call site with lost or
     /// possibly lost blocks, and returns the totals of all kinds.
@@ -127,45 +145,112 @@ impl<M: Mode> Arena<M> {
     ///
     /// # Safety
     /// Every root is readable memory.
-    pub unsafe fn lost(
+    pub unsafe fn lost<F: FnMut(&ArenaLeak)>(
         self,
         roots: &[ArenaRoot],
-        mut visit: impl FnMut(&ArenaLeak),
+        mut visit: F,
     ) -> ArenaLeakTotals {
-        if !M::OWNER && !M::GUARD {
-            return ArenaLeakTotals::default();
+        let mut totals = MaybeUninit::uninit();
+        let context = (&raw mut visit).cast();
+        // SAFETY: the caller's promise; the closure outlives the scan, which writes
+        // the totals.
+        unsafe {
+            self.mark_lost(
+                roots.as_ptr(),
+                roots.len(),
+                Some(call::<F>),
+                context,
+                totals.as_mut_ptr(),
+            );
+            totals.assume_init()
         }
-        self.locked(|heap| {
-            let mut scan = Scan {
-                waiting: [MaybeUninit::uninit(); 16],
-                depth: 0,
-                overflowed: false,
-                colour: REACHED,
-                origin: 0,
-            };
-            for root in roots {
-                let start = align_up(root.start.addr(), WORD);
-                scan.colour = REACHED;
-                heap.read_words(&mut scan, start, root.end.addr());
+    }
+
+    /// As `lost`.
+    ///
+    /// # Safety
+    /// The `count` roots are readable memory; `visit` may be called with `context`
+    /// and does not use the heap; `totals` may be written to, or is null.
+    #[inline(always)]
+    pub(super) unsafe fn mark_lost(
+        self,
+        roots: *const ArenaRoot,
+        count: usize,
+        visit: ArenaLeakVisitor,
+        context: *mut c_void,
+        totals: *mut ArenaLeakTotals,
+    ) {
+        let mut unwanted = MaybeUninit::<ArenaLeakTotals>::uninit();
+        let totals = if totals.is_null() { unwanted.as_mut_ptr() } else { totals };
+        let from = totals.expose_provenance();
+        // SAFETY: the caller's words, or the local's; all zeros are no blocks.
+        // (Written as a constant, it would be a call of memset.)
+        let totals = unsafe {
+            pattern::fill(from, from + size_of::<ArenaLeakTotals>(), 0);
+            &mut *totals
+        };
+        if !M::OWNER && !M::GUARD {
+            return;
+        }
+        let heap = self.enter();
+        let mut scan = Scan {
+            waiting: [MaybeUninit::uninit(); 16],
+            depth: 0,
+            overflowed: false,
+            colour: 0,
+            origin: 0,
+        };
+        for root in 0..count {
+            // SAFETY: the caller's array.
+            let root = unsafe { &*roots.add(root) };
+            scan.colour = REACHED;
+            heap.read_words(&mut scan, align_up(root.start.addr(), WORD), root.end.addr());
+        }
+        let mut cursor = ArenaCursor::default();
+        while let Some(block) = heap.next_live(&mut cursor) {
+            if block.state() & COLOUR_MASK == UNREACHED {
+                scan.colour = INDIRECT;
+                scan.origin = block.address();
+                let payload = block.payload();
+                heap.read_words(&mut scan, payload, payload + block.requested());
             }
-            let mut cursor = ArenaCursor::default();
-            while let Some(block) = heap.next_live(&mut cursor) {
-                if block.state() & COLOUR_MASK == UNREACHED {
-                    scan.colour = INDIRECT;
-                    scan.origin = block.address();
-                    heap.read_words(
-                        &mut scan,
-                        block.payload(),
-                        block.payload() + block.requested(),
-                    );
+        }
+        // Adds up each kind and visits each call site of lost blocks once: the
+        // blocks already told are PENDING. Behind it, all marks are gone.
+        while let Some(block) = heap.next_live(&mut cursor) {
+            let marks = block.state() & (COLOUR_MASK | PENDING);
+            let kind = kind_of(marks);
+            // SAFETY: two bits index four entries.
+            let total = unsafe { totals.kinds.get_unchecked_mut(kind) };
+            total.blocks += 1;
+            total.bytes += block.requested();
+            if marks < REACHED {
+                let mut leak = MaybeUninit::<ArenaLeak>::uninit();
+                let leak = leak.as_mut_ptr();
+                // SAFETY: the local leak, all of whose fields are written; two bits
+                // name one of four kinds; the caller's function.
+                unsafe {
+                    (*leak).kind = core::mem::transmute::<u32, ArenaLeakKind>(kind as u32);
+                    (*leak).blocks = 0;
+                    (*leak).bytes = 0;
+                    heap.describe(block, &raw mut (*leak).first);
+                    let mut rest = ArenaCursor { region: cursor.region, block: block.address() };
+                    while let Some(other) = heap.next_live(&mut rest) {
+                        let others = other.state() & (COLOUR_MASK | PENDING);
+                        if others == marks && other.site() == block.site() {
+                            other.set_marks(marks | PENDING);
+                            (*leak).blocks += 1;
+                            (*leak).bytes += other.requested();
+                        }
+                    }
+                    if let Some(visit) = visit {
+                        visit(context, leak);
+                    }
                 }
             }
-            let totals = heap.count(&mut visit);
-            while let Some(block) = heap.next_live(&mut cursor) {
-                block.set_marks(0);
-            }
-            totals
-        })
+            block.set_marks(0);
+        }
+        self.leave();
     }
 }
 
@@ -177,7 +262,6 @@ impl<M: Mode> Heap<M> {
         let mut at = from;
         let mut to = align_down(to, WORD);
         let mut cursor = ArenaCursor::default();
-        let mut is_passing = false;
         loop {
             while at < to {
                 // SAFETY: a root that the caller called readable, or a live block.
@@ -194,16 +278,14 @@ impl<M: Mode> Heap<M> {
                 Some(unsafe {
                     Block::<M>::at(scan.waiting.get_unchecked(scan.depth).assume_init())
                 })
-            } else if is_passing {
-                let next = self.next_live(&mut cursor);
-                is_passing = next.is_some();
-                next
-            } else if scan.overflowed {
-                scan.overflowed = false;
-                is_passing = true;
-                continue;
             } else {
-                return;
+                if cursor.region == 0 {
+                    if !scan.overflowed {
+                        return;
+                    }
+                    scan.overflowed = false;
+                }
+                self.next_live(&mut cursor)
             };
             if let Some(block) = next
                 && block.state() & PENDING != 0
@@ -217,16 +299,15 @@ impl<M: Mode> Heap<M> {
     }
 
     /// Colours the block that `word` points to, if it does and that is news.
-    #[inline(never)]
+    #[inline(always)]
     fn reach(&mut self, scan: &mut Scan, word: usize) {
         let Some(block) = self.block_of(word) else { return };
         let mut colour = scan.colour;
         if word != block.payload() && colour == REACHED {
             colour = POSSIBLE;
         }
-        let old = block.state() & COLOUR_MASK;
-        let news = old == UNREACHED || (old == POSSIBLE && colour == REACHED);
-        if news && block.address() != scan.origin {
+        let is_news = colour > block.state() & COLOUR_MASK;
+        if is_news && block.address() != scan.origin {
             block.set_marks(colour | PENDING);
             if let Some(slot) = scan.waiting.get_mut(scan.depth) {
                 slot.write(block.address());
@@ -261,49 +342,12 @@ impl<M: Mode> Heap<M> {
                 }
             }
         };
-        let offset = address.wrapping_sub(block.payload());
-        let inside = offset == 0 || offset < block.requested();
-        if block.is_free() || !inside { None } else { Some(block) }
-    }
-
-    /// Adds up each kind and visits each call site of lost blocks once: the
-    /// blocks already told are PENDING.
-    fn count(&mut self, visit: &mut impl FnMut(&ArenaLeak)) -> ArenaLeakTotals {
-        let mut totals = MaybeUninit::<ArenaLeakTotals>::uninit();
-        let from = totals.as_mut_ptr().expose_provenance();
-        // SAFETY: the local's own words; all zeros are no blocks. (Written as a
-        // constant, it would be a call of memset.)
-        let mut totals = unsafe {
-            pattern::fill(from, from + size_of::<ArenaLeakTotals>(), 0);
-            totals.assume_init()
-        };
-        let mut cursor = ArenaCursor::default();
-        while let Some(block) = self.next_live(&mut cursor) {
-            let colour = block.state() & COLOUR_MASK;
-            let kind = (colour >> COLOUR_SHIFT) & 3;
-            // SAFETY: two bits index four entries.
-            let leak = unsafe {
-                let total = totals.kinds.get_unchecked_mut(kind);
-                total.blocks += 1;
-                total.bytes += block.requested();
-                core::mem::transmute::<u32, ArenaLeakKind>(kind as u32)
-            };
-            if colour == REACHED || block.state() & PENDING != 0 {
-                continue;
-            }
-            let mut leak =
-                ArenaLeak { kind: leak, blocks: 0, bytes: 0, first: self.describe(block) };
-            let mut rest = ArenaCursor { region: cursor.region, block: block.address() };
-            while let Some(other) = self.next_live(&mut rest) {
-                let state = other.state();
-                if state & (COLOUR_MASK | PENDING) == colour && other.site() == leak.first.site {
-                    other.set_marks(colour | PENDING);
-                    leak.blocks += 1;
-                    leak.bytes += other.requested();
-                }
-            }
-            visit(&leak);
+        // Of a block of no bytes, its address.
+        let mut size = block.requested();
+        if size == 0 {
+            size = 1;
         }
-        totals
+        let is_inside = address.wrapping_sub(block.payload()) < size;
+        if !block.is_free() && is_inside { Some(block) } else { None }
     }
 }

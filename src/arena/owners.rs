@@ -3,6 +3,9 @@
 //! Invariant: nothing here changes a block; callbacks run with the lock held
 //! and must not use the heap.
 
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+
 use super::door::Arena;
 use super::event::ArenaBlock;
 use super::layout::*;
@@ -47,37 +50,108 @@ pub struct ArenaStatistics {
     pub violations: u32,
 }
 
+/// What walks call for each block. The heap is locked: it must not be used.
+pub type ArenaVisitor = unsafe extern "C" fn(context: *mut c_void, block: *const ArenaBlock);
+
+/// Which live blocks are visited.
+pub(super) struct Since {
+    pub mark: u32,
+    pub least_age: u32,
+}
+
+/// A table under way.
+struct Summary {
+    table: *mut ArenaSiteTotal,
+    rows: usize,
+    used: usize,
+}
+
+/// Adds a block to the row of its site.
+unsafe extern "C" fn add_up(context: *mut c_void, block: *const ArenaBlock) {
+    // SAFETY: the summary and the block of a walk by `summarize`; the rows up to
+    // `used`, which is at most `rows`, are the caller's.
+    unsafe {
+        let (summary, block) = (&mut *context.cast::<Summary>(), &*block);
+        let mut row = summary.table;
+        let mut left = summary.used;
+        while left != 0 && (*row).site != block.site {
+            row = row.add(1);
+            left -= 1;
+        }
+        if left == 0 {
+            if summary.rows == 0 {
+                return;
+            }
+            if summary.used == summary.rows {
+                row = row.sub(1);
+                (*row).site = 0;
+            } else {
+                summary.used += 1;
+                (*row).site = block.site;
+                (*row).blocks = 0;
+                (*row).bytes = 0;
+            }
+        }
+        (*row).blocks += 1;
+        (*row).bytes += block.size;
+    }
+}
+
+/// A closure as a visitor's context.
+unsafe extern "C" fn call<F: FnMut(&ArenaBlock)>(context: *mut c_void, block: *const ArenaBlock) {
+    // SAFETY: the walk's own block; the context is `visit` of the caller.
+    unsafe { (*context.cast::<F>())(&*block) }
+}
+
 impl<M: Mode> Arena<M> {
     /// Calls `visit` for every live block.
-    pub fn walk(self, mut visit: impl FnMut(&ArenaBlock)) {
-        self.each_since(None, 0, &mut visit);
+    pub fn walk<F: FnMut(&ArenaBlock)>(self, mut visit: F) {
+        // SAFETY: the closure outlives the walk.
+        unsafe { self.each_since(call::<F>, (&raw mut visit).cast(), None) };
     }
 
     /// A moment in the heap's life: blocks allocated from now on are "since" it.
     pub fn mark(self) -> u32 {
         self.locked(|heap| {
             // Marks may fall within one unit of the clock: push the next stamp.
-            heap.floor = heap.now().wrapping_add(1);
+            heap.floor = (heap.birth() >> 8) as u32 + 1;
             heap.floor
         })
     }
 
     /// Calls `visit` for every live block allocated since `mark` and at least
     /// `least_age` old (milliseconds; without a clock, allocations).
-    pub fn live_since(self, mark: u32, least_age: u32, mut visit: impl FnMut(&ArenaBlock)) {
-        self.each_since(Some(mark), least_age, &mut visit);
+    pub fn live_since<F: FnMut(&ArenaBlock)>(self, mark: u32, least_age: u32, mut visit: F) {
+        let since = Since { mark, least_age };
+        // SAFETY: the closure outlives the walk.
+        unsafe { self.each_since(call::<F>, (&raw mut visit).cast(), Some(&since)) };
     }
 
+    /// Calls `visit` for every live block, or only for those `since`.
+    ///
+    /// # Safety
+    /// `visit` may be called with `context` and does not use the heap.
     #[inline(never)]
-    fn each_since(self, mark: Option<u32>, least_age: u32, visit: &mut dyn FnMut(&ArenaBlock)) {
+    pub(super) unsafe fn each_since(
+        self,
+        visit: ArenaVisitor,
+        context: *mut c_void,
+        since: Option<&Since>,
+    ) {
         let heap = self.enter();
         let mut cursor = ArenaCursor::default();
+        let mut known = MaybeUninit::<ArenaBlock>::uninit();
         while let Some(block) = heap.next_live(&mut cursor) {
-            let description = heap.describe(block);
-            let birth = (block.birth() >> 8) as u32;
-            let after = birth.wrapping_sub(mark.unwrap_or(birth)) << 8;
-            if after as i32 >= 0 && description.age >= least_age {
-                visit(&description);
+            // SAFETY: the local block, which `describe` writes; the caller's promise.
+            unsafe {
+                heap.describe(block, known.as_mut_ptr());
+                if let Some(since) = since {
+                    let after = ((block.birth() >> 8) as u32).wrapping_sub(since.mark) << 8;
+                    if (after as i32) < 0 || known.assume_init_ref().age < since.least_age {
+                        continue;
+                    }
+                }
+                visit(context, known.as_ptr());
             }
         }
         self.leave();
@@ -87,40 +161,25 @@ impl<M: Mode> Arena<M> {
     /// When there are more sites than rows, the last row adds up the rest under
     /// site 0.
     pub fn summary(self, table: &mut [ArenaSiteTotal]) -> usize {
-        let mut used = 0;
-        if table.is_empty() {
-            return used;
-        }
-        let heap = self.enter();
-        let mut cursor = ArenaCursor::default();
-        while let Some(block) = heap.next_live(&mut cursor) {
-            let site = block.site();
-            let mut row = 0;
-            // SAFETY: `row` is at most `used`, which is at most the table's length,
-            // and that is not 0.
-            let total = unsafe {
-                while row < used && table.get_unchecked(row).site != site {
-                    row += 1;
-                }
-                if row == table.len() {
-                    row -= 1;
-                    table.get_unchecked_mut(row).site = 0;
-                } else if row == used {
-                    used += 1;
-                    *table.get_unchecked_mut(row) = ArenaSiteTotal { site, blocks: 0, bytes: 0 };
-                }
-                table.get_unchecked_mut(row)
-            };
-            total.blocks += 1;
-            total.bytes += block.requested();
-        }
-        self.leave();
-        used
+        // SAFETY: the slice's own rows.
+        unsafe { self.summarize(table.as_mut_ptr(), table.len()) }
+    }
+
+    /// As `summary`.
+    ///
+    /// # Safety
+    /// `table` has `rows` rows.
+    #[inline(always)]
+    pub(super) unsafe fn summarize(self, table: *mut ArenaSiteTotal, rows: usize) -> usize {
+        let mut summary = Summary { table, rows, used: 0 };
+        // SAFETY: the summary outlives the walk.
+        unsafe { self.each_since(add_up, (&raw mut summary).cast(), None) };
+        summary.used
     }
 
     /// The heap in numbers; walks it once for the live bytes.
     pub fn statistics(self) -> ArenaStatistics {
-        let mut statistics = core::mem::MaybeUninit::uninit();
+        let mut statistics = MaybeUninit::uninit();
         // SAFETY: all fields are written.
         unsafe {
             self.write_statistics(statistics.as_mut_ptr());
@@ -137,15 +196,14 @@ impl<M: Mode> Arena<M> {
         let heap = self.enter();
         let (mut total, mut largest_free, mut live_bytes, mut live_blocks) = (0, 0, 0, 0);
         let mut cursor = ArenaCursor::default();
-        while let Some(block) = heap.next_block(&mut cursor) {
-            cursor.block = heap.above(block);
+        while let Some((block, _)) = heap.next_block(&mut cursor) {
             let size = cursor.block - block.address();
             total += size;
             if !block.is_free() {
                 live_blocks += 1;
                 live_bytes += block.requested();
-            } else if largest_free < size - M::HEADER - M::TAIL {
-                largest_free = size - M::HEADER - M::TAIL;
+            } else if largest_free < size {
+                largest_free = size;
             }
         }
         // SAFETY: the caller's promise.
@@ -154,13 +212,13 @@ impl<M: Mode> Arena<M> {
                 total_bytes: total,
                 free_bytes: total - heap.used_bytes,
                 least_free_bytes: total - heap.most_used,
-                largest_free,
+                largest_free: largest_free.saturating_sub(M::HEADER + M::TAIL),
                 live_bytes,
                 overhead_bytes: heap.used_bytes - live_bytes,
                 live_blocks,
                 allocations: heap.allocations,
                 failures: heap.failures,
-                violations: heap.findings.wrapping_sub(heap.failures),
+                violations: heap.violations(),
             });
         }
         self.leave();
@@ -173,15 +231,40 @@ impl<M: Mode> Arena<M> {
 
     /// The size asked for by the live block at `pointer`, 0 if there is none.
     pub fn usable_size(self, pointer: *const u8) -> usize {
-        self.locked(|heap| match heap.block_of(pointer.addr()) {
-            Some(block) if block.payload() == pointer.addr() => block.requested(),
+        match self.block_of(pointer) {
+            Some(block) if block.address == pointer.addr() => block.size,
             _ => 0,
-        })
+        }
     }
 
     /// The live block that `address` lies in.
+    #[inline(always)]
     pub fn block_of(self, address: *const u8) -> Option<ArenaBlock> {
-        self.locked(|heap| heap.block_of(address.addr()).map(|block| heap.describe(block)))
+        let mut known = MaybeUninit::uninit();
+        // SAFETY: the local block, which is written when there is one.
+        unsafe {
+            if self.write_block_of(address.addr(), known.as_mut_ptr()) {
+                Some(known.assume_init())
+            } else {
+                None
+            }
+        }
+    }
+
+    /// As `block_of`; false when there is none.
+    ///
+    /// # Safety
+    /// `into` may be written to.
+    #[inline(never)]
+    pub(super) unsafe fn write_block_of(self, address: usize, into: *mut ArenaBlock) -> bool {
+        let heap = self.enter();
+        let block = heap.block_of(address);
+        if let Some(block) = block {
+            // SAFETY: the caller's promise.
+            unsafe { heap.describe(block, into) };
+        }
+        self.leave();
+        block.is_some()
     }
 
     /// Gives another stretch of memory to the heap.

@@ -163,73 +163,53 @@ impl<M: Mode> Heap<M> {
         }
     }
 
-    /// Where the header above that of `block` lies, in the region entered last.
-    /// Where `block` makes no sense, this is the nearest one that does, or, without
-    /// check words to tell it by, the region's end.
+    /// Where the header above that of `block` lies, which makes no sense or has just
+    /// been mended, in the region entered last: the nearest one that does make
+    /// sense, or, without check words to tell it by, where the size leads, if that
+    /// is inside, and the region's end.
     #[inline(never)]
     pub(super) fn above(&self, block: Block<M>) -> usize {
-        let above = block.end_in_scan();
-        if M::GUARD {
-            if self.is_sealed(block) {
-                return above;
-            }
-            return self.nearest_sound(block.address() + M::SMALLEST - ALIGNMENT, ALIGNMENT);
-        }
         let lowest = block.address() + M::SMALLEST;
+        if M::GUARD {
+            return self.nearest_sound(lowest - ALIGNMENT, ALIGNMENT);
+        }
+        let above = block.end_in_scan();
         if above >= lowest && above <= self.end { above } else { self.end }
     }
 
-    /// The next live block of a walk; regions from the newest to the oldest,
-    /// blocks upwards, `None` and all zeros at the end. Headers that make no
-    /// sense are passed over.
+    /// The next live block of a walk; headers that make no sense are passed over.
     #[inline(never)]
     pub(super) fn next_live(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
         loop {
-            // Most often the walk stands in the region entered last.
-            let block = if self.is_inside(cursor.block) {
-                // SAFETY: a header's place, reached by the sizes below it.
-                unsafe { Block::<M>::at(cursor.block) }
-            } else {
-                self.next_block(cursor)?
-            };
-            if !M::GUARD || block.flaw(self.secret()) != 0 {
-                cursor.block = self.above(block);
-                if M::GUARD {
-                    continue;
-                }
-            } else {
-                cursor.block = block.end_in_scan();
-            }
-            if !block.is_free() {
+            let (block, flaw) = self.next_block(cursor)?;
+            if flaw == 0 && !block.is_free() {
                 return Some(block);
             }
         }
     }
 
-    /// Where the walk stands: the next header's place, its region entered. The
-    /// caller moves the cursor on.
+    /// The next block of a walk and its flaw, its region entered; the cursor moves
+    /// to the one above. Regions from the newest to the oldest, blocks upwards,
+    /// `None` and all zeros at the end.
     #[inline(never)]
-    pub(super) fn next_block(&mut self, cursor: &mut ArenaCursor) -> Option<Block<M>> {
-        let mut next = cursor.region;
-        if next == 0 {
-            next = self.regions;
+    pub(super) fn next_block(&mut self, cursor: &mut ArenaCursor) -> Option<(Block<M>, usize)> {
+        if !self.enter_region_of(cursor.block) {
+            // At the beginning, or at a region's end.
+            let region = if cursor.region == 0 {
+                self.regions
+            } else {
+                // SAFETY: descriptors are never moved; the cursor came from here.
+                unsafe { load(cursor.region) }
+            };
+            *cursor = ArenaCursor { region, block: 0 };
+            // SAFETY: a descriptor, or none.
+            self.enter(unsafe { Region::at(region) }?);
+            cursor.block = self.first;
         }
-        // SAFETY: descriptors are never moved; the cursor came from here.
-        while let Some(region) = unsafe { Region::at(next) } {
-            self.enter(region);
-            let mut address = cursor.block;
-            if address == 0 {
-                address = self.first;
-            }
-            if address < self.end {
-                *cursor = ArenaCursor { region: next, block: address };
-                // SAFETY: a header's place, reached by the sizes below it.
-                return Some(unsafe { Block::at(address) });
-            }
-            next = region.next();
-            cursor.block = 0;
-        }
-        *cursor = ArenaCursor::default();
-        None
+        // SAFETY: a header's place, reached by the sizes below it.
+        let block = unsafe { Block::<M>::at(cursor.block) };
+        let flaw = if M::GUARD { self.flaw(block) } else { 0 };
+        cursor.block = if M::GUARD && flaw == 0 { block.end_in_scan() } else { self.above(block) };
+        Some((block, flaw))
     }
 }

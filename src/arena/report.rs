@@ -246,6 +246,13 @@ impl<M: Mode> Arena<M> {
     pub unsafe fn report_lost(self, roots: &[ArenaRoot], pen: Pen) -> ArenaLeakTotals {
         // SAFETY: the same promise.
         let totals = unsafe { self.lost(roots, |leak| self.report_leak(leak, pen)) };
+        self.report_totals(&totals, pen);
+        totals
+    }
+
+    /// Writes the `summary` record of a leak check.
+    #[inline(never)]
+    pub(super) fn report_totals(self, totals: &ArenaLeakTotals, pen: Pen) {
         let [definite, reachable, possible, indirect] = totals.kinds;
         pen.open("summary");
         pen.count(",\"definite\":", definite);
@@ -259,11 +266,10 @@ impl<M: Mode> Arena<M> {
         pen.field(",\"cost\":{\"metadata_bytes\":", statistics.overhead_bytes);
         pen.text(",\"scan_ms\":0,\"longest_pause_ms\":0},\"dropped\":{\"stacks\":0,");
         pen.text("\"records\":0,\"threads\":0,\"names\":0}}\n");
-        totals
     }
 
     /// Writes one `leak` record; the lock is held.
-    fn report_leak(self, leak: &ArenaLeak, pen: Pen) {
+    pub(super) fn report_leak(self, leak: &ArenaLeak, pen: Pen) {
         pen.open("leak");
         pen.text(",\"kind\":\"");
         pen.text(leak.kind.name());

@@ -13,9 +13,9 @@ use super::heap::Heap;
 use super::layout::*;
 
 impl<M: Mode> Arena<M> {
-    /// The block at `pointer`, not null, with `size` bytes, perhaps elsewhere
-    /// and then at a multiple of `alignment`; null when there is no room or
-    /// `pointer` is no live block, and then nothing has changed.
+    /// The block at `pointer` with `size` bytes, perhaps elsewhere and then at a
+    /// multiple of `alignment`; a new one when `pointer` is null. Null when there is
+    /// no room or `pointer` is no live block, and then nothing has changed.
     ///
     /// # Safety
     /// Nobody uses the block by its old address any more if it moves; otherwise
@@ -27,24 +27,31 @@ impl<M: Mode> Arena<M> {
         alignment: usize,
         site: usize,
     ) -> *mut u8 {
-        let block = self.enter_claiming(pointer, site, size);
-        let mut old = 0;
-        let mut is_in_place = false;
-        if let Some(block) = block {
-            old = block.requested();
-            is_in_place = self.heap().resize(block);
-        }
-        self.leave();
-        if is_in_place || block.is_none() {
-            return if is_in_place { pointer } else { core::ptr::null_mut() };
+        let mut copied = 0;
+        if !pointer.is_null() {
+            let block = self.enter_claiming(pointer, site, size);
+            let mut is_in_place = false;
+            if let Some(block) = block {
+                copied = block.requested();
+                is_in_place = self.heap().resize(block, size);
+            }
+            self.leave();
+            if is_in_place {
+                return pointer;
+            }
+            if block.is_none() {
+                return core::ptr::null_mut();
+            }
         }
         let new = self.allocate(size, alignment, site);
         if !new.is_null() {
+            if copied > size {
+                copied = size;
+            }
             // Volatile, or the compiler makes it a call of memcpy.
-            let copied = if old < size { old } else { size };
             let mut at = 0;
             while at < copied {
-                // SAFETY: the old block holds `old` bytes, the new one `size`,
+                // SAFETY: the old block holds the bytes, and so does the new one,
                 // and both are live, so they do not overlap.
                 unsafe { new.add(at).write_volatile(pointer.add(at).read_volatile()) };
                 at += 1;
@@ -59,8 +66,7 @@ impl<M: Mode> Arena<M> {
 impl<M: Mode> Heap<M> {
     /// False when the block has to move; nothing has changed then.
     #[inline(always)]
-    fn resize(&mut self, block: Block<M>) -> bool {
-        let requested = self.event.requested;
+    fn resize(&mut self, block: Block<M>, requested: usize) -> bool {
         if requested > self.largest {
             return false;
         }
@@ -69,7 +75,8 @@ impl<M: Mode> Heap<M> {
         if need > size {
             // SAFETY: a block's end is the next block or the sentinel.
             let next = unsafe { Block::<M>::at(block.end()) };
-            if need > size + next.size() || !self.unlink(next) {
+            let more = next.size();
+            if need > size + more || !self.unlink(next) {
                 return false;
             }
             if M::GUARD {
@@ -77,10 +84,10 @@ impl<M: Mode> Heap<M> {
                 self.verify_poison(next, 0);
             }
             // SAFETY: as above.
-            let above = unsafe { Block::<M>::at(next.end()) };
+            let above = unsafe { Block::<M>::at(next.address() + more) };
             above.set_state(above.state() & !M::PREVIOUS_FREE);
-            size += next.size();
-            self.used_bytes += next.size();
+            size += more;
+            self.used_bytes += more;
         }
         self.trim(block, size);
         self.spend(0);

@@ -4,6 +4,7 @@
 
 use core::ffi::c_void;
 
+use super::super::owners::{ArenaVisitor, Since};
 use super::super::{
     ArenaBlock, ArenaCursor, ArenaLeak, ArenaLeakTotals, ArenaRoot, ArenaSiteTotal, ArenaStatistics,
 };
@@ -46,9 +47,6 @@ pub unsafe extern "C" fn heapwarden_arena_check_slice(
     arena(heap).check_slice(unsafe { &mut *cursor }, blocks, 0)
 }
 
-/// What walks call for each block. The heap is locked: it must not be used.
-pub type ArenaVisitor = unsafe extern "C" fn(context: *mut c_void, block: *const ArenaBlock);
-
 /// Calls `visit` for every live block.
 ///
 /// # Safety
@@ -60,7 +58,7 @@ pub unsafe extern "C" fn heapwarden_arena_walk(
     context: *mut c_void,
 ) {
     // SAFETY: the caller gave the function together with its context.
-    arena(heap).walk(|block| unsafe { visit(context, block) });
+    unsafe { arena(heap).each_since(visit, context, None) };
 }
 
 /// A moment in the heap's life, for `heapwarden_arena_live_since`.
@@ -86,7 +84,7 @@ pub unsafe extern "C" fn heapwarden_arena_live_since(
     context: *mut c_void,
 ) {
     // SAFETY: the caller gave the function together with its context.
-    arena(heap).live_since(mark, least_age, |block| unsafe { visit(context, block) });
+    unsafe { arena(heap).each_since(visit, context, Some(&Since { mark, least_age })) };
 }
 
 /// Looks for blocks that no pointer in `roots` leads to, without any memory of
@@ -106,17 +104,7 @@ pub unsafe extern "C" fn heapwarden_arena_lost(
     totals: *mut ArenaLeakTotals,
 ) {
     // SAFETY: the caller's array and memory; the function came with its context.
-    unsafe {
-        let roots = if roots.is_null() { &[] } else { core::slice::from_raw_parts(roots, count) };
-        let found = arena(heap).lost(roots, |leak| {
-            if let Some(visit) = visit {
-                visit(context, leak);
-            }
-        });
-        if !totals.is_null() {
-            *totals = found;
-        }
-    }
+    unsafe { arena(heap).mark_lost(roots, count, visit, context, totals) };
 }
 
 /// Adds up live blocks by call site into `table` of `rows` rows; returns the
@@ -131,7 +119,7 @@ pub unsafe extern "C" fn heapwarden_arena_summary(
     rows: usize,
 ) -> usize {
     // SAFETY: the caller's table.
-    arena(heap).summary(unsafe { core::slice::from_raw_parts_mut(table, rows) })
+    unsafe { arena(heap).summarize(table, rows) }
 }
 
 /// The heap in numbers; walks it once.
@@ -166,12 +154,6 @@ pub unsafe extern "C" fn heapwarden_arena_block_of(
     address: *const c_void,
     block: *mut ArenaBlock,
 ) -> bool {
-    match arena(heap).block_of(address.cast()) {
-        Some(found) => {
-            // SAFETY: the caller's struct, not null.
-            unsafe { *block = found };
-            true
-        }
-        None => false,
-    }
+    // SAFETY: the caller's struct, not null.
+    unsafe { arena(heap).write_block_of(address.addr(), block) }
 }

@@ -79,10 +79,7 @@ pub unsafe extern "C" fn heapwarden_arena_realloc_at(
     site: *const c_void,
 ) -> *mut c_void {
     let (arena, site) = (arena(heap), site.addr());
-    if pointer.is_null() {
-        return arena.allocate_plain(size, site).cast();
-    }
-    if size == 0 {
+    if size == 0 && !pointer.is_null() {
         // SAFETY: as C's realloc: the caller does not use the block any more.
         unsafe { arena.free(pointer.cast(), site) };
         return ptr::null_mut();

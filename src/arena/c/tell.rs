@@ -4,7 +4,10 @@
 
 use core::ffi::c_void;
 
-use super::super::{ArenaEvent, ArenaLeakKind, ArenaPutc, ArenaRoot};
+use core::mem::MaybeUninit;
+
+use super::super::{ArenaEvent, ArenaLeak, ArenaLeakKind, ArenaPutc, ArenaRoot, Pen};
+use super::inspect::heapwarden_arena_lost;
 use super::{arena, heapwarden_arena_t};
 
 /// Writes an event as a JSON record, one line, through `putc`. For use in the
@@ -40,12 +43,28 @@ pub unsafe extern "C" fn heapwarden_arena_report_lost(
     putc: ArenaPutc,
     context: *mut c_void,
 ) -> usize {
-    let arena = arena(heap);
-    // SAFETY: the caller's array, not null, and memory.
+    let mut writer = Writer { heap, pen: arena(heap).pen(putc, context) };
+    let mut totals = MaybeUninit::uninit();
+    // SAFETY: the caller's array and memory; the writer outlives the scan, which
+    // writes the totals.
     let totals = unsafe {
-        let roots = core::slice::from_raw_parts(roots, count);
-        arena.report_lost(roots, arena.pen(putc, context))
+        let writer = (&raw mut writer).cast();
+        heapwarden_arena_lost(heap, roots, count, Some(write_leak), writer, totals.as_mut_ptr());
+        totals.assume_init_ref()
     };
+    arena(heap).report_totals(totals, writer.pen);
     totals.kinds[ArenaLeakKind::Definite as usize].blocks
         + totals.kinds[ArenaLeakKind::Indirect as usize].blocks
+}
+
+/// Whose leaks are written, and where to.
+struct Writer {
+    heap: *mut heapwarden_arena_t,
+    pen: Pen,
+}
+
+unsafe extern "C" fn write_leak(context: *mut c_void, leak: *const ArenaLeak) {
+    // SAFETY: the writer above; the scan's leak.
+    let (writer, leak) = unsafe { (&*context.cast::<Writer>(), &*leak) };
+    arena(writer.heap).report_leak(leak, writer.pen);
 }
