@@ -64,7 +64,8 @@ soak-model: setup all
 	  $(CARGO) test --quiet --features arena-global --test arena_model || exit; \
 	done
 
-# Unit tests, the arena's model, the corpus and the heap's model under AddressSanitizer.
+# Unit tests, the arena's model, the corpus and the heap's model under AddressSanitizer
+# and ThreadSanitizer (docs/campaigns.md).
 .PHONY: sanitize
 sanitize:
 	scripts/sanitize.sh

@@ -133,7 +133,7 @@ def fails(test):
     elif kind == "arena_model":
         command = [built("--features", "arena", "--test", "arena_model"), *wanted]
     elif kind == "symbols":
-        command = [built("--package", "heapwarden-symbols", "--test", "debug_information"), *wanted]
+        command = [built("--package", "heapwarden-symbols", "--test", "oracle"), *wanted]
     else:
         sys.exit(f"mutate: no such kind of test: {kind}")
     code, output = run(["nice", *command], **more)

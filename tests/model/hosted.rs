@@ -42,7 +42,7 @@ fn four_programs_at_the_same_time(name: &str, rules: &Rules, heap: &Hosted) {
     let mut runner = TestRunner::deterministic();
     let programs = prop::collection::vec(harness::programs(&rules, 400), 4);
     let mut tally = Tally::default();
-    for _ in 0..harness::cases(5) {
+    for _ in 0..harness::cases(10) {
         let programs = programs.new_tree(&mut runner).expect("programs can be made").current();
         heap.begin();
         tally += harness::stress(&programs, &rules, heap).unwrap_or_else(|fault| panic!("{fault}"));
