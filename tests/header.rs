@@ -16,7 +16,7 @@ const ARENA: [&str; 6] = [
     "src/arena/region.rs",
     "src/arena/lost.rs",
     "src/arena/owners.rs",
-    "src/arena/report.rs",
+    "src/arena/pen.rs",
     "src/arena/c/mod.rs",
 ];
 

@@ -127,9 +127,10 @@ impl<M: Mode> Heap<M> {
     #[inline(never)]
     pub(super) unsafe fn describe(&self, block: Block<M>, into: *mut ArenaBlock) {
         let birth = block.birth();
-        let mut age = ((self.birth() >> 8).wrapping_sub(birth >> 8)) as u32 & STAMP_MASK;
-        if self.config.clock.is_some() {
-            age <<= 8;
+        // In steps of 256, 24 bits of them.
+        let mut age = ((self.birth() >> 8).wrapping_sub(birth >> 8) as u32) << 8;
+        if self.config.clock.is_none() {
+            age >>= 8;
         }
         let known = ArenaBlock {
             address: block.payload(),

@@ -118,7 +118,7 @@ struct Scan {
     /// Blocks whose words wait to be read; when it is full, PENDING alone tells.
     waiting: [MaybeUninit<usize>; 16],
     depth: usize,
-    overflowed: bool,
+    overflowed: usize,
     /// What the next words give to the blocks they point to.
     colour: usize,
     /// The lost block whose dependants are coloured; it keeps its own colour.
@@ -196,7 +196,7 @@ impl<M: Mode> Arena<M> {
         let mut scan = Scan {
             waiting: [MaybeUninit::uninit(); 16],
             depth: 0,
-            overflowed: false,
+            overflowed: 0,
             colour: 0,
             origin: 0,
         };
@@ -280,10 +280,10 @@ impl<M: Mode> Heap<M> {
                 })
             } else {
                 if cursor.region == 0 {
-                    if !scan.overflowed {
+                    if scan.overflowed == 0 {
                         return;
                     }
-                    scan.overflowed = false;
+                    scan.overflowed = 0;
                 }
                 self.next_live(&mut cursor)
             };
@@ -313,7 +313,7 @@ impl<M: Mode> Heap<M> {
                 slot.write(block.address());
                 scan.depth += 1;
             } else {
-                scan.overflowed = true;
+                scan.overflowed = 1;
             }
         }
     }

@@ -19,7 +19,8 @@
 //! | `check` | walks that find and mend damage |
 //! | `lost`, `owners` | lost blocks; marks, ages, totals |
 //! | `door` | lock, one verb, unlock, tell |
-//! | `report` | JSON records through a putc |
+//! | `pen` | a record's text, its values, a putc |
+//! | `report` | JSON records |
 //! | `global` | a `GlobalAlloc` over the user's lock |
 //! | `event` | the structs shared with C |
 //! | `c` | the C doors |
@@ -45,6 +46,7 @@ mod lists;
 mod lost;
 mod owners;
 mod pattern;
+mod pen;
 mod region;
 mod report;
 mod resize;
@@ -60,5 +62,5 @@ pub use heap::Heap;
 pub use layout::{Bare, Guard, Mode, Owner, OwnerGuard};
 pub use lost::{ArenaLeak, ArenaLeakCount, ArenaLeakKind, ArenaLeakTotals, ArenaRoot};
 pub use owners::{ArenaSiteTotal, ArenaStatistics};
+pub use pen::{ArenaPutc, Pen};
 pub use region::ArenaCursor;
-pub use report::{ArenaPutc, Pen};

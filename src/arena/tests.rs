@@ -360,3 +360,29 @@ fn a_scan_mark_that_no_scan_made_is_told() {
     bench.events();
     assert_eq!(bench.arena.check(0), 0);
 }
+
+/// Rows without bytes had been passed over for rows that nobody had written.
+#[test]
+fn an_exhaustion_names_the_sites_of_blocks_of_no_bytes_too() {
+    unsafe extern "C" fn putc(context: *mut c_void, character: core::ffi::c_char) {
+        // SAFETY: the context is the vector below.
+        unsafe { (*context.cast::<Vec<u8>>()).push(character as u8) };
+    }
+    let bench = Bench::<OwnerGuard>::new(1 << 14, 32);
+    bench.get(100);
+    assert!(!bench.arena.allocate(0, 1, 0x3001).is_null());
+    assert!(bench.arena.allocate(1 << 20, 1, 0x5001).is_null());
+    let mut written = Vec::<u8>::new();
+    let pen = bench.arena.pen(putc, (&raw mut written).cast());
+    bench.arena.report_event(&bench.events()[0], pen);
+    let record: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
+    let rows: Vec<_> = record["top"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| {
+            (row["blocks"].as_u64(), row["bytes"].as_u64(), row["stack"][0]["address"].as_str())
+        })
+        .collect();
+    assert_eq!(rows, [(Some(1), Some(100), Some("0xfff")), (Some(1), Some(0), Some("0x2fff"))]);
+}

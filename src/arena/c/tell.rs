@@ -52,7 +52,7 @@ pub unsafe extern "C" fn heapwarden_arena_report_lost(
         heapwarden_arena_lost(heap, roots, count, Some(write_leak), writer, totals.as_mut_ptr());
         totals.assume_init_ref()
     };
-    arena(heap).report_totals(totals, writer.pen);
+    arena(heap).report_totals(totals, &writer.pen);
     totals.kinds[ArenaLeakKind::Definite as usize].blocks
         + totals.kinds[ArenaLeakKind::Indirect as usize].blocks
 }
@@ -66,5 +66,5 @@ struct Writer {
 unsafe extern "C" fn write_leak(context: *mut c_void, leak: *const ArenaLeak) {
     // SAFETY: the writer above; the scan's leak.
     let (writer, leak) = unsafe { (&*context.cast::<Writer>(), &*leak) };
-    arena(writer.heap).report_leak(leak, writer.pen);
+    arena(writer.heap).report_leak(leak, &writer.pen);
 }
