@@ -101,13 +101,13 @@ impl LastPath {
     }
 
     /// Whether the innermost frame counts only with its rbp, and all checks of
-    /// the frames that its stack id names, outermost first.
-    pub fn proof(&self) -> (bool, &[Check]) {
-        let Some(last) = self.used.checked_sub(1) else { return (false, &[]) };
-        let frame = &self.frames[last];
-        let window = usize::from(frame.window).min(self.used);
-        let from = usize::from(self.frames[self.used - window].first_check);
-        (frame.needs_fp, &self.checks[from..self.checks_used])
+    /// the frames that its stack id names, outermost first; `None` if there is
+    /// no frame, or not all of those are kept.
+    pub fn proof(&self) -> Option<(bool, &[Check])> {
+        let frame = &self.frames[self.used.checked_sub(1)?];
+        let outermost = self.used.checked_sub(usize::from(frame.window))?;
+        let from = usize::from(self.frames[outermost].first_check);
+        Some((frame.needs_fp, &self.checks[from..self.checks_used]))
     }
 
     fn pop_to(&mut self, used: usize) {
@@ -142,7 +142,8 @@ impl LastPath {
         {
             return false;
         }
-        let outermost = used - usize::from(frame.window).min(used);
+        // Frames that its stack id names and that were dropped cannot be looked at.
+        let Some(outermost) = used.checked_sub(usize::from(frame.window)) else { return false };
         self.stands_from(usize::from(self.frames[outermost].first_check))
     }
 
@@ -199,7 +200,7 @@ impl LastPath {
         high: usize,
     ) {
         if self.used >= FRAMES || self.checks_used + CHECKS_PER_FRAME > CHECKS {
-            self.drop_outer_half();
+            self.drop_outer();
         }
         let (mut parent, mut window, mut outer_fp) = (root, 0, None);
         if let Some(outer) = self.frames.get(self.used.wrapping_sub(1)) {
@@ -271,8 +272,9 @@ impl LastPath {
 
     #[cold]
     #[inline(never)]
-    fn drop_outer_half(&mut self) {
-        let first = self.used / 2;
+    fn drop_outer(&mut self) {
+        // So few that the innermost frame's window stays: it is met again.
+        let first = self.used / 4;
         let first_check = usize::from(self.frames[first].first_check);
         self.checks.copy_within(first_check..self.checks_used, 0);
         self.checks_used -= first_check;

@@ -243,8 +243,9 @@ impl ThreadTrace {
         // SAFETY: malloc's return address, on the thread's own stack.
         let caller = unsafe { (entry.sp as *const usize).read_volatile() };
         let key = Key { caller, sp: entry.sp, fp: entry.fp };
-        if self.front.is_worth_a_leaf(&key, id) {
-            let (needs_fp, checks) = self.path.proof();
+        if self.front.is_worth_a_leaf(&key, id)
+            && let Some((needs_fp, checks)) = self.path.proof()
+        {
             self.front.insert(&key, &self.home, id, needs_fp, checks);
         }
         id

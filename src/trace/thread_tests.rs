@@ -70,6 +70,66 @@ fn no_more_frames_are_named_than_a_quarter_above_those_asked_for() {
     }
 }
 
+/// Calls at every level of a recursion, on its way in and out (`true`).
+#[inline(never)]
+fn at_each_depth(depth: usize, then: &mut dyn FnMut(usize, bool)) {
+    then(depth, false);
+    if depth > 0 {
+        at_each_depth(core::hint::black_box(depth - 1), then);
+        then(depth, true);
+    }
+    core::hint::black_box(depth);
+}
+
+#[inline(never)]
+fn left(depth: usize, then: &mut dyn FnMut(usize, bool)) {
+    at_each_depth(core::hint::black_box(depth), then);
+    core::hint::black_box(1);
+}
+
+#[inline(never)]
+fn right(depth: usize, then: &mut dyn FnMut(usize, bool)) {
+    at_each_depth(core::hint::black_box(depth), then);
+    core::hint::black_box(2);
+}
+
+/// Captures, and compares with a walk that remembers nothing.
+#[unsafe(naked)]
+extern "C" fn compare_here(trace: &mut ThreadTrace, depth: u32) -> u32 {
+    core::arch::naked_asm!("mov rdx, rsp", "mov rcx, rbp", "jmp {}", sym compare_captures);
+}
+
+extern "C" fn compare_captures(trace: &mut ThreadTrace, depth: u32, sp: usize, fp: usize) -> u32 {
+    let entry = Entry { sp, fp };
+    let id = trace.capture(entry, depth);
+    let again = trace.walk_alone(entry, depth);
+    assert_eq!(super::super::check::compare(id, again), super::super::Comparison::Equal);
+    id.0
+}
+
+/// Two stacks whose frames lie at the same addresses and differ in one function
+/// far out are two stacks, also when the path had no room for that function, and
+/// nothing was captured nearer to it since.
+#[test]
+fn a_caller_between_equal_frames_is_seen_at_any_depth() {
+    for depth in [1, 8, 32, DEEPEST] {
+        for (levels, captured, on_the_way_out) in
+            [(40, 40, true), (500, 300, false), (700, 700, true)]
+        {
+            let mut trace = new_trace();
+            for side in [left, right, left] {
+                at_depth(100, &mut || {
+                    side(levels, &mut |level, out| {
+                        if level <= captured && (!out || on_the_way_out) {
+                            compare_here(&mut trace, depth);
+                        }
+                    });
+                });
+            }
+        }
+    }
+}
+
 #[test]
 fn depth_zero_is_the_caller_alone() {
     let mut trace = new_trace();
