@@ -25,7 +25,7 @@ pub const NOTE_TYPE: u32 = 1;
 /// First word of a root: "hwledger" as bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"hwledger");
 /// Version of the tables.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// An address inside the process that holds the root.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ mod violation;
 
 pub use pattern::{GUARD_BYTES, Pattern};
 pub use poison::{
-    EDGE, LAST, SHORT, SHORTEST, Tier, fill, fill_short, first_difference, first_guard_difference,
-    holds, holds_before, verify, verify_short,
+    EDGE, LAST, MEDIUM, SHORT, SHORTEST, Tier, fill, fill_before, fill_short, first_difference,
+    first_guard_difference, holds, holds_before, verify, verify_short,
 };
 pub use violation::{Violation, ViolationKind};

@@ -62,6 +62,12 @@ impl Pattern {
         Pattern(self.0.wrapping_sub((slot as u64) << SHIFT))
     }
 
+    /// Whether `word` is what [`before`](Pattern::before) gives.
+    #[inline(always)]
+    pub const fn is_before(self, slot: usize, word: u64) -> bool {
+        word.wrapping_add((slot as u64) << SHIFT) == self.0
+    }
+
     /// The word of the slot that starts `offset` bytes into the window.
     #[inline]
     pub const fn at(offset: usize) -> Pattern {

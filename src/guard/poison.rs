@@ -1,11 +1,9 @@
 //! Filling memory with a slot's word, and verifying that it is still there.
 //!
 //! Two tiers by slot size: *whole* (every byte) up to [`Tier::WHOLE_LIMIT`],
-//! *edges* above (the first and last 128 bytes and one word of each 64
-//! bytes). Loops that end after a data-dependent number of rounds cost a
-//! mispredicted branch a call, so sizes up to 256 bytes are done by
-//! overlapping vectors in four steps (the way memcpy does it).
-//!
+//! *edges* above (the first and last 128 bytes and one word of each 64). Loops
+//! that end after a data-dependent number of rounds cost a mispredicted branch a
+//! call, so up to 256 bytes are done by overlapping vectors (as memcpy does it).
 //! Slots start and end at multiples of 16.
 
 use super::pattern::Pattern;
@@ -35,12 +33,14 @@ impl Tier {
     }
 }
 
-/// Slots up to this size are shortest, and up to this size short: done in line.
+/// Slots up to these sizes are shortest, short and medium: done in line.
 pub const SHORTEST: usize = 64;
 /// See [`SHORTEST`].
 pub const SHORT: usize = 128;
+/// See [`SHORTEST`].
+pub const MEDIUM: usize = 256;
 
-/// Fills a slot of at most `LARGEST` bytes, [`SHORTEST`] or [`SHORT`].
+/// Fills a slot of at most `LARGEST` bytes, [`SHORTEST`], [`SHORT`] or [`MEDIUM`].
 ///
 /// # Safety
 /// As [`fill`]; `bytes` is at most `LARGEST`, and at least half of it.
@@ -52,7 +52,8 @@ pub unsafe fn fill_short<const LARGEST: usize>(start: usize, bytes: usize, patte
     unsafe {
         match LARGEST {
             SHORTEST => fill_pairs::<1>(at, bytes, value),
-            _ => fill_pairs::<2>(at, bytes, value),
+            SHORT => fill_pairs::<2>(at, bytes, value),
+            _ => fill_pairs::<4>(at, bytes, value),
         }
     }
 }
@@ -73,7 +74,8 @@ pub unsafe fn verify_short<const LARGEST: usize>(
     unsafe {
         match LARGEST {
             SHORTEST => all(same_pairs::<1>(at, bytes, want)),
-            _ => all(same_pairs::<2>(at, bytes, want)),
+            SHORT => all(same_pairs::<2>(at, bytes, want)),
+            _ => all(same_pairs::<4>(at, bytes, want)),
         }
     }
 }
@@ -94,8 +96,23 @@ pub unsafe fn holds_before(end: usize, bytes: usize, pattern: Pattern) -> bool {
         let at = end as *const u8;
         bits(equal(at.sub(32), want)) | bits(equal(at.sub(16), want)) << 16
     };
-    // The count is taken modulo 32: none for 32 bytes.
-    (!same).wrapping_shr((bytes as u32).wrapping_neg()) == 0
+    // The sign fills up. The count is taken modulo 32: none for 32 bytes.
+    (same as i32).wrapping_shr((bytes as u32).wrapping_neg()) == -1
+}
+
+/// Writes the pattern into the last [`LAST`] bytes before `end`.
+///
+/// # Safety
+/// `end` ends a slot of which nothing there is needed.
+#[inline(always)]
+pub unsafe fn fill_before(end: usize, pattern: Pattern) {
+    let value = broadcast(pattern.0);
+    // SAFETY: a slot has at least `LAST` bytes.
+    unsafe {
+        let at = end as *mut u8;
+        store(at.sub(32), value);
+        store(at.sub(16), value);
+    }
 }
 
 /// Fills the slot at `start` with its word, as far as `tier` covers it.
@@ -113,8 +130,8 @@ pub unsafe fn fill(start: usize, bytes: usize, pattern: Pattern, tier: Tier) {
             fill_short::<SHORTEST>(start, bytes, pattern);
         } else if bytes <= SHORT {
             fill_short::<SHORT>(start, bytes, pattern);
-        } else if bytes <= 256 {
-            fill_pairs::<4>(at, bytes, value);
+        } else if bytes <= MEDIUM {
+            fill_short::<MEDIUM>(start, bytes, pattern);
         } else if tier == Tier::Whole {
             fill_run(at, bytes, value);
         } else {
@@ -176,8 +193,8 @@ pub unsafe fn verify(start: usize, bytes: usize, pattern: Pattern, tier: Tier) -
             verify_short::<SHORTEST>(start, bytes, pattern)
         } else if bytes <= SHORT {
             verify_short::<SHORT>(start, bytes, pattern)
-        } else if bytes <= 256 {
-            all(same_pairs::<4>(at, bytes, want))
+        } else if bytes <= MEDIUM {
+            verify_short::<MEDIUM>(start, bytes, pattern)
         } else if tier == Tier::Whole {
             all(same_run(at, bytes, want))
         } else {
@@ -242,12 +259,11 @@ pub unsafe fn first_difference(
     let covered = |offset: usize| {
         tier == Tier::Whole || offset < EDGE || offset >= bytes - EDGE || offset & 63 < 8
     };
-    // SAFETY: the caller's promise; offsets stay below `bytes`.
+    // SAFETY: offsets stay below `bytes`.
     unsafe { count(start, (0..bytes).filter(|&offset| covered(offset)), pattern) }
 }
 
-/// The first byte of the guard `[start + from, start + to)` that differs, and
-/// how many do.
+/// The first byte of `[start + from, start + to)` that differs, and how many do.
 ///
 /// # Safety
 /// Those bytes are readable.
@@ -266,8 +282,7 @@ pub unsafe fn first_guard_difference(
     }
 }
 
-/// Whether every byte of `[from, to)` is the pattern's: by whole words, and by
-/// a word that overlaps at each end.
+/// Whether every byte of `[from, to)` is the pattern's, by words that may overlap.
 ///
 /// # Safety
 /// Those bytes are readable.

@@ -12,25 +12,24 @@ use crate::sync::atomics::{AtomicU32, Ordering::Relaxed};
 
 /// The upper half of the window's addresses without the bits that differ in
 /// its first 64 GiB, where it is aligned to that; all ones: nobody asks.
-static UPPER: AtomicU32 = AtomicU32::new(u32::MAX);
+static UPPER: Four = Four([const { AtomicU32::new(u32::MAX) }; 4]);
 const UPPER_MASK: u32 = !0xf;
+
+/// Four times the same, to be read at once.
+#[repr(C, align(16))]
+struct Four([AtomicU32; 4]);
 
 /// Turns the notes of what freed blocks held on or off.
 pub fn watch_holders(wanted: bool) {
     Window::settle();
     let upper = (Window::base() >> 32) as u32;
-    UPPER.store(if wanted { upper & UPPER_MASK } else { u32::MAX }, Relaxed);
-}
-
-/// What a word's upper half is compared with.
-#[inline(always)]
-pub(super) fn upper() -> u32 {
-    UPPER.load(Relaxed)
+    let upper = if wanted { upper & UPPER_MASK } else { u32::MAX };
+    UPPER.0.iter().for_each(|one| one.store(upper, Relaxed));
 }
 
 /// Whether the notes are on.
 pub(super) fn is_watched() -> bool {
-    upper() != u32::MAX
+    UPPER.0[0].load(Relaxed) != u32::MAX
 }
 
 /// Whether a block may hold addresses of blocks: one of its first 256 bytes'
@@ -61,26 +60,38 @@ pub(super) unsafe fn may_hold(start: usize, slot: usize) -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use vector::{matching, or, pair};
+pub(super) use vector::{matching, or, pair, upper};
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use words::{matching, or, pair};
+pub(super) use words::{matching, or, pair, upper};
 
 #[cfg(target_arch = "x86_64")]
 mod vector {
     use core::arch::x86_64::*;
+
+    /// What upper halves are compared with.
+    #[inline(always)]
+    pub fn upper() -> __m128i {
+        if cfg!(heapwarden_sanitized = "thread") {
+            // SAFETY: as below. To its run-time library the other is a race.
+            return unsafe { _mm_set1_epi32(super::UPPER.0[0].load(super::Relaxed) as i32) };
+        }
+        // SAFETY: sixteen aligned bytes, of which each four are only ever
+        // written whole, and all the same. SSE2 is part of x86_64.
+        unsafe { (&raw const super::UPPER).cast::<__m128i>().read_volatile() }
+    }
 
     /// Which of the four words at `at` have that upper half, masked.
     ///
     /// # Safety
     /// 32 bytes at `at`, a multiple of 16, are readable.
     #[inline(always)]
-    pub unsafe fn pair(at: usize, upper: u32) -> __m128i {
+    pub unsafe fn pair(at: usize, upper: __m128i) -> __m128i {
         // SAFETY: the caller's promise; SSE2 is part of x86_64.
         unsafe {
             let (low, high) = (_mm_load_ps(at as *const f32), _mm_load_ps((at + 16) as *const f32));
             let uppers = _mm_castps_si128(_mm_shuffle_ps::<0b11_01_11_01>(low, high));
             let mask = _mm_set1_epi32(super::UPPER_MASK as i32);
-            _mm_cmpeq_epi32(_mm_and_si128(uppers, mask), _mm_set1_epi32(upper as i32))
+            _mm_cmpeq_epi32(_mm_and_si128(uppers, mask), upper)
         }
     }
     #[inline(always)]
@@ -98,6 +109,10 @@ mod vector {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod words {
+    #[inline(always)]
+    pub fn upper() -> u32 {
+        super::UPPER.0[0].load(super::Relaxed)
+    }
     /// # Safety
     /// 32 bytes at `at`, a multiple of 16, are readable.
     #[inline(always)]

@@ -8,7 +8,7 @@ use super::settings::mode;
 use super::{address_words, check, crime, judge, span};
 use crate::guard::{self, LAST, Pattern, Tier, Violation, ViolationKind};
 use crate::ledger::{Record, State};
-use crate::memory::{GRANULE, Granule, Window};
+use crate::memory::{Granule, Window};
 use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
 use crate::units::{Family, StackId};
@@ -35,8 +35,7 @@ impl Slot {
 /// `pointer` is below the extent of the window.
 #[inline(always)]
 pub(super) unsafe fn slot_of(pointer: usize) -> Option<Slot> {
-    let base = Window::base();
-    let granule = kept(Window::granule_from(base, (pointer - base) / GRANULE));
+    let granule = Window::granule_of(pointer);
     // SAFETY: granules below the extent are mapped; a slot number below
     // `slots` has a record.
     unsafe {
@@ -47,19 +46,6 @@ pub(super) unsafe fn slot_of(pointer: usize) -> Option<Slot> {
         let word = Record((*(*granule).records.add(index as usize)).load(Relaxed));
         Some(Slot { granule, index, word })
     }
-}
-
-/// The same pointer. The compiler does not see where it comes from, and so
-/// keeps it in one register instead of its summands in two.
-#[inline(always)]
-fn kept(granule: *mut Granule) -> *mut Granule {
-    let mut address = granule as usize;
-    // SAFETY: no instruction.
-    unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) address,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    address as *mut Granule
 }
 
 /// The size of the live block in a slot at `pointer`, if it is one and its
@@ -96,14 +82,24 @@ pub(super) unsafe fn guards_whole(
     slack: usize,
     slot: usize,
 ) -> bool {
-    // SAFETY: the word before a slot is the previous slot's or the pad's.
+    // SAFETY: the caller's promise.
     unsafe {
-        ((start - 8) as *const u64).read() == pattern.before(slot).0
+        word_before_whole(pattern, start, slot)
             && match slack <= LAST {
                 true => guard::holds_before(start + slot, slack, pattern),
                 false => long_guard_whole(start + slot - slack, start + slot, pattern),
             }
     }
+}
+
+/// Whether the word before the slot at `start` is whole.
+///
+/// # Safety
+/// The slot is the heap's, of `slot` bytes, and `pattern` its own.
+#[inline(always)]
+pub(super) unsafe fn word_before_whole(pattern: Pattern, start: usize, slot: usize) -> bool {
+    // SAFETY: the word before a slot is the previous slot's or the pad's.
+    unsafe { pattern.is_before(slot, ((start - 8) as *const u64).read()) }
 }
 
 /// # Safety

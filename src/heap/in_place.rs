@@ -178,7 +178,8 @@ fn finish(
     heap.enter();
     // SAFETY: realloc's caller pushed its return address there.
     let known = unsafe { heap.known_stack::<true>(entry) };
-    let stack = known.unwrap_or_else(|| heap.capture_unknown(entry));
+    // SAFETY: as above.
+    let stack = known.unwrap_or_else(|| unsafe { heap.capture_unknown(entry) });
     let base = heap.live_base.load(Relaxed);
     record.store(Record::complete(base, word.family(), slack, stack).0, Release);
     heap.count_out(old);

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   ring   tail ── held, oldest first ── next · room · ·
-//!   entry  | granule 24 | stack of the free 23 | slot 11 | (5) | special |
-//!           63        40  39                17  16      6          0
+//!   entry  | granule 24 | stack of the free 23 | special | (5) | slot 11 |
+//!           63        40  39                17      16         10      0
 //! ```
 //!
 //! *granule* is the first of the slab or span; *special* marks what is looked
@@ -43,8 +43,7 @@ const STRIDE_ENTRIES: usize = STRIDE / SMALLEST + 1;
 
 const STACK_SHIFT: u32 = 17;
 const GRANULE_SHIFT: u32 = 40;
-const SLOT_SHIFT: u32 = 6;
-const SPECIAL: u64 = 1;
+const SPECIAL: u64 = 1 << 16;
 
 /// A block in the quarantine.
 #[derive(Clone, Copy)]
@@ -61,7 +60,7 @@ impl Held {
     /// A slot of the slab that [`Held::of_slab`] made `slab` for.
     #[inline(always)]
     pub(super) fn slot(slab: u64, slot: u32, freed_by: StackId) -> Held {
-        Held(slab | u64::from(freed_by.0) << STACK_SHIFT | u64::from(slot) << SLOT_SHIFT)
+        Held(slab | u64::from(freed_by.0) << STACK_SHIFT | u64::from(slot))
     }
 
     /// A span; `granule` is its first.
@@ -86,7 +85,7 @@ impl Held {
 
     #[inline(always)]
     const fn index(self) -> u32 {
-        (self.0 >> SLOT_SHIFT) as u32 & NO_SLOT as u32
+        self.0 as u32 & NO_SLOT as u32
     }
 
     #[inline(always)]
@@ -181,15 +180,6 @@ impl Quarantine {
         self.lap + (self.next as usize - self.ring as usize) / size_of::<Held>()
     }
 
-    /// Takes the oldest entry out.
-    #[inline(always)]
-    fn take(&mut self) -> Held {
-        // SAFETY: the number is masked to the ring's length.
-        let held = unsafe { self.ring.add(self.tail & self.mask).read() };
-        self.tail += 1;
-        held
-    }
-
     /// Makes a ring of twice the length, if it may be and there is memory.
     fn grow(&mut self) -> bool {
         let (length, head) = (self.length(), self.head());
@@ -274,46 +264,57 @@ pub(super) fn flush(heap: &mut ThreadHeap) {
 }
 
 /// Lets the oldest blocks go home until at most `bytes` (0: none) are held, or
-/// at most `entries` blocks.
+/// at most `entries` blocks. What the loop reads again and again it keeps in
+/// registers: nothing that it calls looks at the quarantine.
 fn release(heap: &mut ThreadHeap, bytes: usize, entries: usize) {
     let this = &raw const *heap as usize;
     let base = Window::base();
+    let Quarantine { ring, mask, bytes: held_bytes, mut tail, .. } = heap.quarantine;
     let last = heap.quarantine.head().saturating_sub(entries);
-    while (heap.quarantine.bytes > bytes || bytes == 0) && heap.quarantine.tail < last {
-        let held = heap.quarantine.take();
-        let slab = Window::granule_from(base, held.granule());
-        // SAFETY: entries name slots and spans that this thread retired: their
-        // granules describe them until they go home here.
+    let surplus = if bytes == 0 { usize::MAX } else { held_bytes.saturating_sub(bytes) };
+    let mut gone = 0;
+    while gone < surplus && tail < last {
+        // SAFETY: the number is masked to the ring's length. Entries name slots
+        // and spans that this thread retired: their granules describe them
+        // until they go home here.
         unsafe {
-            if held.is_special() && !look_again(heap, slab, held) {
+            let held = ring.add(tail & mask).read();
+            tail += 1;
+            heap.quarantine.tail = tail;
+            let slab = Window::granule_from(base, held.granule());
+            if held.is_special()
+                && let Some(bytes) = look_again(heap, slab, held)
+            {
+                gone += bytes;
                 continue;
             }
             let word = Record((*(*slab).records.add(held.index() as usize)).load(Relaxed));
             let freed = word.freed(held.freed_by());
-            heap.quarantine.bytes -= (*slab).slot as usize;
-            if (*slab).owner.load(Relaxed) == this {
-                refill::home(heap, slab, held.index() as u16, freed);
-            } else {
+            gone += (*slab).slot as usize;
+            if (*slab).owner.load(Relaxed) != this {
                 send_home(slab, held.index(), freed);
+            } else if refill::home(slab, held.index() as u16, freed) {
+                refill::notice(heap, slab);
             }
         }
     }
+    heap.quarantine.bytes = held_bytes.saturating_sub(gone);
 }
 
-/// Releases a span; verifies the end of a block in a large slot, which must
-/// then go home (`true`).
+/// Releases a span, and says how many bytes it held; verifies the end of a
+/// block in a large slot, which must then go home (`None`).
 ///
 /// # Safety
 /// `granule` is the entry's, which just left the quarantine.
 #[cold]
 #[inline(never)]
-unsafe fn look_again(heap: &mut ThreadHeap, granule: *mut Granule, held: Held) -> bool {
+unsafe fn look_again(heap: &mut ThreadHeap, granule: *mut Granule, held: Held) -> Option<usize> {
     // SAFETY: the caller's promise.
     unsafe {
         if (*granule).kind == Kind::Span {
-            heap.quarantine.bytes -= span::held_bytes(&*granule).min(heap.quarantine.bytes);
+            let bytes = span::held_bytes(&*granule);
             span::release(granule, heap.finder);
-            return false;
+            return Some(bytes);
         }
         let slot = (*granule).slot as usize;
         let start = (*granule).first + held.index() as usize * slot;
@@ -321,7 +322,7 @@ unsafe fn look_again(heap: &mut ThreadHeap, granule: *mut Granule, held: Held) -
         let size = slot.saturating_sub(word.slack());
         crime::check_end(start, size, heap.modes.load(Relaxed), heap.finder);
     }
-    true
+    None
 }
 
 /// Pushes a free slot onto the remote list of another thread's slab.

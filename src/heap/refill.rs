@@ -56,10 +56,10 @@ pub(super) fn refill_from_own(heap: &mut ThreadHeap, class: SizeClass) -> bool {
         // SAFETY: the bin's slab is this heap's (or the empty one, which has
         // no slots and no lists), and its owner's fields are this thread's.
         unsafe {
-            if (*slab).returned_count > 0 {
+            if (*slab).returned != NO_SLOT {
                 (*slab).free = (*slab).returned;
                 (*slab).returned = NO_SLOT;
-                (*slab).returned_count = 0;
+                (*slab).until_noticed = (*slab).fresh as u16;
                 return true;
             }
             if (*slab).fresh < (*slab).slots {
@@ -87,7 +87,12 @@ fn make_current(heap: &mut ThreadHeap, class: SizeClass, slab: *mut Granule) {
     // SAFETY: slabs of this heap; the empty one is not written.
     unsafe {
         if old != no_slab() {
-            (*old).listed = UNLISTED;
+            if (*old).returned == NO_SLOT {
+                (*old).listed = UNLISTED;
+                (*old).until_noticed = 1;
+            } else {
+                list(heap, old);
+            }
         }
         (*slab).listed = CURRENT;
     }
@@ -124,6 +129,7 @@ unsafe fn carve(heap: &ThreadHeap, slab: *mut Granule) {
         }
         (*slab).free = first as u16;
         (*slab).fresh += count;
+        (*slab).until_noticed += count as u16;
     }
 }
 
@@ -164,7 +170,9 @@ pub(super) fn collect_remote(heap: &mut ThreadHeap) -> bool {
                 let record = (*slab).records.add(index as usize - 1);
                 let word = Record((*record).load(Relaxed));
                 let following = word.next();
-                home(heap, slab, index as u16 - 1, word.with_next(0));
+                if home(slab, index as u16 - 1, word.with_next(0)) {
+                    notice(heap, slab);
+                }
                 index = if following == NO_SLOT { 0 } else { u32::from(following) + 1 };
             }
         }
@@ -172,23 +180,22 @@ pub(super) fn collect_remote(heap: &mut ThreadHeap) -> bool {
     any
 }
 
-/// Puts a free slot on its own slab's list.
+/// Puts a free slot on its own slab's list; whether the owner is to
+/// [look at](notice) the slab.
 ///
 /// # Safety
-/// `slab` is the first granule of a slab of `heap`; the slot left a
-/// quarantine, and `record` is its record, in state Free, with next = 0.
+/// `slab` is the first granule of a slab of the calling thread's heap; the slot
+/// left a quarantine, and `record` is its record, in state Free, with next = 0.
 #[inline(always)]
-pub(super) unsafe fn home(heap: &mut ThreadHeap, slab: *mut Granule, index: u16, record: Record) {
+pub(super) unsafe fn home(slab: *mut Granule, index: u16, record: Record) -> bool {
     // SAFETY: the owner's fields of its own slab.
     unsafe {
         let next = Record(record.0 | u64::from((*slab).returned) << Record::NEXT_SHIFT);
         (*(*slab).records.add(index as usize)).store(next.0, Release);
         (*slab).returned = index;
-        let count = (*slab).returned_count + 1;
-        (*slab).returned_count = count;
-        if (*slab).listed == UNLISTED || u32::from(count) == (*slab).fresh {
-            came_home(heap, slab);
-        }
+        let left = (*slab).until_noticed.wrapping_sub(1);
+        (*slab).until_noticed = left;
+        left == 0
     }
 }
 
@@ -196,32 +203,23 @@ pub(super) unsafe fn home(heap: &mut ThreadHeap, slab: *mut Granule, index: u16,
 /// class's last.
 ///
 /// # Safety
-/// As [`home`].
+/// The slab is `heap`'s, and a slot came home to it just now.
 #[cold]
 #[inline(never)]
-unsafe fn came_home(heap: &mut ThreadHeap, slab: *mut Granule) {
+pub(super) unsafe fn notice(heap: &mut ThreadHeap, slab: *mut Granule) {
     // SAFETY: the owner's fields of its own slab.
     unsafe {
         if (*slab).listed == UNLISTED {
             list(heap, slab);
+            (*slab).until_noticed = (*slab).fresh as u16 - 1;
         }
         let class = (*slab).class as usize;
         let is_last = heap.partial[class].0 == heap.partial[class].1;
-        if (*slab).listed == LISTED && is_unused(slab) && !is_last {
+        if (*slab).listed == LISTED && (*slab).until_noticed == 0 && !is_last {
             unlist(heap, slab);
             release_slab(slab);
         }
     }
-}
-
-/// Whether all slots that were ever handed out have come home, seen from the
-/// list of returned ones alone.
-///
-/// # Safety
-/// A slab of the caller's heap.
-unsafe fn is_unused(slab: *mut Granule) -> bool {
-    // SAFETY: the owner's fields of its own slab.
-    unsafe { u32::from((*slab).returned_count) == (*slab).fresh }
 }
 
 /// Appends a slab to its class's list.
@@ -381,7 +379,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
                     free += 1;
                     index = Record((*(*current).records.add(index as usize)).load(Relaxed)).next();
                 }
-                if (*current).fresh == free + u32::from((*current).returned_count) {
+                if u32::from((*current).until_noticed) == free {
                     heap.set_bin(bin, no_slab());
                     release_slab(current);
                 }
@@ -390,7 +388,7 @@ pub(super) fn release_empty(heap: &mut ThreadHeap) {
             while next != 0 {
                 let slab = Window::granule(next - 1);
                 next = (*slab).next;
-                if is_unused(slab) {
+                if (*slab).until_noticed == 0 {
                     unlist(heap, slab);
                     release_slab(slab);
                 }

@@ -3,7 +3,8 @@
 //! ```text
 //!   free ─→ retire ─→ done
 //!     │       ├─→ retire_unknown   the stack takes a walk
-//!     │       ├─→ fill_and_hold    a longer slot, or one that held addresses
+//!     │       ├─→ fill_and_hold    a longer slot
+//!     │       ├─→ note_and_hold    a still longer one, or one that held addresses
 //!     │       └─→ turn             the quarantine is looked at
 //!     └─→ retire_as_told           other gates
 //! ```
@@ -14,12 +15,12 @@
 //!
 //! Invariant: until all is proved well nothing is changed.
 
-use super::free::{Slot, guards_whole, slot_of};
+use super::free::{Slot, slot_of, word_before_whole};
 use super::quarantine::{self, Held};
 use super::settings::{GATE_BARE, GATE_CALLER, GATE_PLAIN, GATE_UNPOISONED};
 use super::thread_heap::{ThreadHeap, current};
 use super::{address_words, crime, refill};
-use crate::guard::{self, Pattern, SHORT, SHORTEST, Tier};
+use crate::guard::{self, LAST, MEDIUM, Pattern, SHORT, SHORTEST, Tier};
 use crate::ledger::Record;
 use crate::memory::{Granule, Window};
 use crate::sync::atomics::Ordering::{Relaxed, Release};
@@ -43,10 +44,13 @@ pub fn free<const FAMILY: u8, const SIZED: bool>(
     }
     // SAFETY: the thread's own heap.
     unsafe {
-        if (*heap).gate() != GATE_PLAIN {
-            return retire_as_told::<FAMILY, SIZED, _>(pointer, size, entry, heap, otherwise);
+        if (*heap).gate() == GATE_PLAIN {
+            return retire::<FAMILY, SIZED, true, true, _>(pointer, size, entry, heap, otherwise);
         }
-        retire::<FAMILY, SIZED, true, true, _>(pointer, size, entry, heap, otherwise);
+        if (*heap).gate() == GATE_BARE {
+            return retire::<FAMILY, SIZED, false, false, _>(pointer, size, entry, heap, otherwise);
+        }
+        retire_as_told::<FAMILY, SIZED, _>(pointer, size, entry, heap, otherwise);
     }
 }
 
@@ -67,9 +71,6 @@ unsafe fn retire_as_told<const FAMILY: u8, const SIZED: bool, Otherwise>(
     // SAFETY: the caller's promise; the gate says that nobody is inside.
     unsafe {
         match (*heap).gate() {
-            GATE_BARE => {
-                retire::<FAMILY, SIZED, false, false, _>(pointer, size, entry, heap, otherwise);
-            }
             GATE_UNPOISONED => {
                 retire::<FAMILY, SIZED, false, true, _>(pointer, size, entry, heap, otherwise);
             }
@@ -106,15 +107,13 @@ unsafe fn retire<
     // SAFETY: the caller's promise.
     unsafe {
         let heap = &mut *heap;
-        heap.enter();
+        heap.enter_from(entry);
         match heap.known_stack::<DEEP>(entry) {
             Some(stack) => retire_known::<FAMILY, SIZED, POISONED, _>(
-                pointer, expected, entry, heap, stack, otherwise,
+                pointer, expected, heap, stack, otherwise,
             ),
             None => {
-                retire_unknown::<FAMILY, SIZED, POISONED, _>(
-                    pointer, expected, entry, heap, otherwise,
-                );
+                retire_unknown::<FAMILY, SIZED, POISONED, _>(pointer, expected, heap, otherwise);
             }
         }
     }
@@ -128,18 +127,16 @@ unsafe fn retire<
 unsafe fn retire_unknown<const FAMILY: u8, const SIZED: bool, const POISONED: bool, Otherwise>(
     pointer: usize,
     expected: usize,
-    entry: Entry,
     heap: &mut ThreadHeap,
     otherwise: Otherwise,
 ) where
     Otherwise: FnOnce(usize, usize, Entry),
 {
-    let stack = heap.capture_unknown(entry);
+    // SAFETY: the entry's call came by a fast path.
+    let stack = unsafe { heap.capture_unknown(heap.entry()) };
     // SAFETY: the caller's promise.
     unsafe {
-        retire_known::<FAMILY, SIZED, POISONED, _>(
-            pointer, expected, entry, heap, stack, otherwise,
-        );
+        retire_known::<FAMILY, SIZED, POISONED, _>(pointer, expected, heap, stack, otherwise);
     }
 }
 
@@ -149,7 +146,6 @@ unsafe fn retire_unknown<const FAMILY: u8, const SIZED: bool, const POISONED: bo
 unsafe fn retire_known<const FAMILY: u8, const SIZED: bool, const POISONED: bool, Otherwise>(
     pointer: usize,
     expected: usize,
-    entry: Entry,
     heap: &mut ThreadHeap,
     stack: StackId,
     otherwise: Otherwise,
@@ -161,38 +157,106 @@ unsafe fn retire_known<const FAMILY: u8, const SIZED: bool, const POISONED: bool
     let either = if FAMILY == Family::Malloc as u8 { EITHER } else { 0 };
     // SAFETY: the caller's promise; a live record's slot is memory of the heap.
     unsafe {
-        let Some(Slot { granule, index, word }) = slot_of(pointer) else {
-            heap.leave();
-            return otherwise(pointer, expected, entry);
+        let Some(slot) = slot_of(pointer) else {
+            return give_up(pointer, expected, heap, otherwise);
         };
-        let slot = (*granule).slot as usize;
-        let size = slot - word.slack();
-        let pattern = Pattern::of_slot((*granule).pattern, pointer);
-        if word.0 & (Record::STATE_AND_FAMILY & !either)
+        let (slack, bytes) = (slot.word.slack(), slot.bytes());
+        let pattern = Pattern::of_slot((*slot.granule).pattern, pointer);
+        if slot.word.0 & (Record::STATE_AND_FAMILY & !either)
             != Record::LIVE_MALLOC | (FAMILY as u64) << 3
-            || SIZED && expected != size
-            || !guards_whole(pattern, pointer, word.slack(), slot)
+            || SIZED && expected != bytes - slack
+            || !word_before_whole(pattern, pointer, bytes)
         {
-            heap.leave();
-            return otherwise(pointer, expected, entry);
+            return give_up(pointer, expected, heap, otherwise);
         }
-        heap.count_out(size);
-        let slot = Slot { granule, index, word };
+        if slack > LAST {
+            let (granule, index) = (slot.granule, slot.index as usize);
+            return retire_long_guard::<POISONED, _>(
+                pointer, expected, heap, granule, index, stack, otherwise,
+            );
+        }
+        if !guard::holds_before(pointer + bytes, slack, pattern) {
+            return give_up(pointer, expected, heap, otherwise);
+        }
+        finish::<POISONED>(pointer, heap, slot, bytes, pattern, stack);
+    }
+}
+
+/// The rest of [`retire`] for blocks with a guard of more than [`LAST`] bytes.
+///
+/// # Safety
+/// As [`finish`], but nobody has looked at the guard yet.
+#[inline(never)]
+unsafe fn retire_long_guard<const POISONED: bool, Otherwise>(
+    pointer: usize,
+    expected: usize,
+    heap: &mut ThreadHeap,
+    granule: *mut Granule,
+    index: usize,
+    stack: StackId,
+    otherwise: Otherwise,
+) where
+    Otherwise: FnOnce(usize, usize, Entry),
+{
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slot = slot_again(granule, index);
+        let pattern = Pattern::of_slot((*granule).pattern, pointer);
+        let bytes = slot.bytes();
+        let end = pointer + bytes;
+        if !guard::holds(end - slot.word.slack(), end, pattern) {
+            return give_up(pointer, expected, heap, otherwise);
+        }
+        finish::<POISONED>(pointer, heap, slot, bytes, pattern, stack);
+    }
+}
+
+/// Not a block, or not whole: leaves the heap, for the general path to look.
+#[cold]
+#[inline(never)]
+fn give_up<Otherwise>(pointer: usize, expected: usize, heap: &mut ThreadHeap, otherwise: Otherwise)
+where
+    Otherwise: FnOnce(usize, usize, Entry),
+{
+    let entry = heap.entry();
+    heap.leave();
+    otherwise(pointer, expected, entry);
+}
+
+/// All is proved: retires the block at `pointer`, in a slot of `bytes` bytes.
+///
+/// # Safety
+/// The slot is that of a live block that its owner gave up, freed from `stack`;
+/// the thread is inside.
+#[inline(always)]
+unsafe fn finish<const POISONED: bool>(
+    pointer: usize,
+    heap: &mut ThreadHeap,
+    slot: Slot,
+    bytes: usize,
+    pattern: Pattern,
+    stack: StackId,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        heap.count_out(bytes - slot.word.slack());
         if !POISONED && heap.quarantine.limit == 0 {
             return send_home(heap, slot, stack);
         }
         if POISONED {
-            if slot.bytes() > SHORTEST || address_words::may_hold(pointer, slot.bytes()) {
-                return fill_and_hold(pointer, heap, granule, index, stack);
+            if bytes > SHORTEST {
+                return fill_and_hold(pointer, heap, slot.granule, slot.index as usize, stack);
             }
-            guard::fill_short::<SHORTEST>(pointer, slot.bytes(), pattern);
+            if address_words::may_hold(pointer, bytes) {
+                return note_and_hold(pointer, heap, slot.granule, slot.index as usize, stack);
+            }
+            guard::fill_short::<SHORTEST>(pointer, bytes, pattern);
         }
-        hold(heap, slot, stack);
+        hold(heap, slot, bytes, stack);
     }
 }
 
-/// The rest of [`retire`] for slots that are not of the shortest, or may have
-/// held the addresses of others.
+/// The rest of [`retire`] for slots that are not of the shortest.
 ///
 /// # Safety
 /// The slot is one that a block was freed in just now, from `stack`; the
@@ -202,25 +266,61 @@ unsafe fn fill_and_hold(
     pointer: usize,
     heap: &mut ThreadHeap,
     granule: *mut Granule,
-    index: u32,
+    index: usize,
     stack: StackId,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let word = Record((*(*granule).records.add(index as usize)).load(Relaxed));
-        let slot = Slot { granule, index, word };
-        let (bytes, size) = (slot.bytes(), slot.bytes() - word.slack());
-        if address_words::may_hold(pointer, bytes) {
-            heap.note_children(pointer, size, word, stack);
+        let slot = slot_again(granule, index);
+        let bytes = slot.bytes();
+        if bytes > MEDIUM || address_words::may_hold(pointer, bytes) {
+            return note_and_hold(pointer, heap, granule, index, stack);
         }
         let pattern = Pattern::of_slot((*granule).pattern, pointer);
-        if bytes > SHORTEST && bytes <= SHORT {
+        if bytes <= SHORT {
             guard::fill_short::<SHORT>(pointer, bytes, pattern);
         } else {
-            fill_long(pointer, size, bytes, pattern);
+            guard::fill_short::<MEDIUM>(pointer, bytes, pattern);
         }
-        hold(heap, slot, stack);
+        hold(heap, slot, bytes, stack);
     }
+}
+
+/// The same for slots that are larger still, or may have held addresses of others.
+///
+/// # Safety
+/// As [`fill_and_hold`].
+#[inline(never)]
+unsafe fn note_and_hold(
+    pointer: usize,
+    heap: &mut ThreadHeap,
+    granule: *mut Granule,
+    index: usize,
+    stack: StackId,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slot = slot_again(granule, index);
+        let bytes = slot.bytes();
+        let size = bytes - slot.word.slack();
+        if address_words::may_hold(pointer, bytes) {
+            heap.note_children(pointer, size, slot.word, stack);
+        }
+        let pattern = Pattern::of_slot((*granule).pattern, pointer);
+        fill_long(pointer, size, bytes, pattern);
+        hold(heap, slot, bytes, stack);
+    }
+}
+
+/// The slot with this number.
+///
+/// # Safety
+/// As [`fill_and_hold`].
+#[inline(always)]
+unsafe fn slot_again(granule: *mut Granule, index: usize) -> Slot {
+    // SAFETY: the caller's promise.
+    let word = Record(unsafe { (*(*granule).records.add(index)).load(Relaxed) });
+    Slot { granule, index: index as u32, word }
 }
 
 /// Puts a retired slot into the quarantine and leaves the heap.
@@ -228,13 +328,13 @@ unsafe fn fill_and_hold(
 /// # Safety
 /// As [`fill_and_hold`]; the slot is filled.
 #[inline(always)]
-unsafe fn hold(heap: &mut ThreadHeap, slot: Slot, stack: StackId) {
+unsafe fn hold(heap: &mut ThreadHeap, slot: Slot, bytes: usize, stack: StackId) {
     // SAFETY: the caller's promise.
     unsafe {
         let record = (*slot.granule).records.add(slot.index as usize);
         (*record).store(slot.word.0 ^ Record::LIVE_TO_HELD, Release);
         let held = Held::slot((*slot.granule).held, slot.index, stack);
-        if heap.quarantine.append(held, slot.bytes()) {
+        if heap.quarantine.append(held, bytes) {
             return turn(heap, stack);
         }
         heap.leave();
@@ -250,8 +350,7 @@ fn turn(heap: &mut ThreadHeap, stack: StackId) {
     heap.leave();
 }
 
-/// Puts a retired slot back on its slab's list and leaves the heap: there is no
-/// quarantine.
+/// Puts a retired slot back on its slab's list and leaves: there is no quarantine.
 ///
 /// # Safety
 /// As [`hold`].
@@ -261,14 +360,29 @@ unsafe fn send_home(heap: &mut ThreadHeap, slot: Slot, stack: StackId) {
     unsafe {
         let slab = Window::granule((*slot.granule).head);
         if (*slab).owner.load(Relaxed) != &raw const *heap as usize {
-            return hold(heap, slot, stack);
+            let bytes = slot.bytes();
+            return hold(heap, slot, bytes, stack);
         }
-        refill::home(heap, slab, slot.index as u16, slot.word.freed(stack));
+        if refill::home(slab, slot.index as u16, slot.word.freed(stack)) {
+            return notice(heap, slab);
+        }
         heap.leave();
     }
 }
 
-/// Fills a freed slot that is not short.
+/// [Looks](refill::notice) at a slab, and out.
+///
+/// # Safety
+/// As [`refill::notice`]; the thread is inside.
+#[cold]
+#[inline(never)]
+unsafe fn notice(heap: &mut ThreadHeap, slab: *mut Granule) {
+    // SAFETY: the caller's promise.
+    unsafe { refill::notice(heap, slab) };
+    heap.leave();
+}
+
+/// Fills a freed slot of any size.
 ///
 /// # Safety
 /// The slot is the caller's, and its block of `size` bytes not the program's

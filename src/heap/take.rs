@@ -17,7 +17,7 @@ use super::allocate::arm;
 use super::settings::{GATE_BARE, GATE_CALLER, GATE_PLAIN, GATE_UNPOISONED};
 use super::thread_heap::{ThreadHeap, current};
 use super::{guard_page, refill};
-use crate::guard::{self, GUARD_BYTES, Pattern, SHORT, SHORTEST, Tier};
+use crate::guard::{self, GUARD_BYTES, LAST, MEDIUM, Pattern, SHORT, SHORTEST, Tier};
 use crate::ledger::Record;
 use crate::memory::NO_SLOT;
 use crate::slab::SizeClass;
@@ -25,9 +25,10 @@ use crate::sync::atomics::Ordering::{Relaxed, Release};
 use crate::trace::Entry;
 use crate::units::{Family, StackId};
 
-/// The largest blocks that have a shortest, and a short, slot.
+/// The largest blocks that have a shortest, a short and a medium slot.
 const SHORTEST_LIMIT: usize = SHORTEST - GUARD_BYTES;
 const SHORT_LIMIT: usize = SHORT - GUARD_BYTES;
+const MEDIUM_LIMIT: usize = MEDIUM - GUARD_BYTES;
 /// The largest small slot.
 const SMALL: usize = Tier::WHOLE_LIMIT;
 
@@ -46,14 +47,16 @@ pub fn allocate<const FAMILY: u8>(
     }
     // SAFETY: the thread's heap, alive while the thread is.
     unsafe {
-        // Before the size: without poison nothing branches by it.
-        if (*heap).gate() != GATE_PLAIN {
-            return take_as_told::<FAMILY, _>(size, entry, heap, otherwise);
+        if (*heap).gate() == GATE_PLAIN {
+            if size > SHORTEST_LIMIT {
+                return take_larger::<FAMILY, _>(size, entry, heap, otherwise);
+            }
+            return take::<FAMILY, SHORTEST, true, true, _>(size, entry, heap, otherwise);
         }
-        if size > SHORTEST_LIMIT {
-            return take_larger::<FAMILY, _>(size, entry, heap, otherwise);
+        if (*heap).gate() == GATE_BARE && size <= SizeClass::SMALL_LIMIT {
+            return take::<FAMILY, SMALL, false, false, _>(size, entry, heap, otherwise);
         }
-        take::<FAMILY, SHORTEST, true, true, _>(size, entry, heap, otherwise)
+        take_as_told::<FAMILY, _>(size, entry, heap, otherwise)
     }
 }
 
@@ -75,6 +78,9 @@ where
     unsafe {
         if size <= SHORT_LIMIT {
             return take::<FAMILY, SHORT, true, true, _>(size, entry, heap, otherwise);
+        }
+        if size <= MEDIUM_LIMIT {
+            return take::<FAMILY, MEDIUM, true, true, _>(size, entry, heap, otherwise);
         }
         if size > SizeClass::SMALL_LIMIT {
             return otherwise(size, entry);
@@ -105,6 +111,9 @@ where
         match (*heap).gate() {
             GATE_BARE => take::<FAMILY, SMALL, false, false, _>(size, entry, heap, otherwise),
             GATE_UNPOISONED => take::<FAMILY, SMALL, false, true, _>(size, entry, heap, otherwise),
+            GATE_CALLER if size <= SHORTEST_LIMIT => {
+                take::<FAMILY, SHORTEST, true, false, _>(size, entry, heap, otherwise)
+            }
             GATE_CALLER => take::<FAMILY, SMALL, true, false, _>(size, entry, heap, otherwise),
             GATE_PLAIN => take::<FAMILY, SMALL, true, true, _>(size, entry, heap, otherwise),
             _ => otherwise(size, entry),
@@ -137,12 +146,12 @@ where
     // SAFETY: the caller's promise.
     unsafe {
         let heap = &mut *heap;
-        heap.enter();
+        heap.enter_from(entry);
         match heap.known_stack::<DEEP>(entry) {
             Some(stack) => {
-                take_known::<FAMILY, LARGEST, POISONED, _>(size, entry, heap, stack, otherwise)
+                take_known::<FAMILY, LARGEST, POISONED, false, _>(size, heap, stack, otherwise)
             }
-            None => take_unknown::<FAMILY, POISONED, _>(size, entry, heap, otherwise),
+            None => take_unknown::<FAMILY, POISONED, _>(size, heap, otherwise),
         }
     }
 }
@@ -154,24 +163,32 @@ where
 #[inline(never)]
 unsafe fn take_unknown<const FAMILY: u8, const POISONED: bool, Otherwise>(
     size: usize,
-    entry: Entry,
     heap: &mut ThreadHeap,
     otherwise: Otherwise,
 ) -> *mut u8
 where
     Otherwise: FnOnce(usize, Entry) -> *mut u8,
 {
-    let stack = heap.capture_unknown(entry);
+    // SAFETY: the entry's call came by a fast path.
+    let stack = unsafe { heap.capture_unknown(heap.entry()) };
     // SAFETY: the caller's promise.
-    unsafe { take_known::<FAMILY, SMALL, POISONED, _>(size, entry, heap, stack, otherwise) }
+    unsafe { take_known::<FAMILY, SMALL, POISONED, true, _>(size, heap, stack, otherwise) }
 }
 
+/// `LONG`: a guard of more than [`LAST`] bytes is armed here, not in a function
+/// of its own.
+///
 /// # Safety
 /// As [`take`], but the thread is inside.
 #[inline(always)]
-unsafe fn take_known<const FAMILY: u8, const LARGEST: usize, const POISONED: bool, Otherwise>(
+unsafe fn take_known<
+    const FAMILY: u8,
+    const LARGEST: usize,
+    const POISONED: bool,
+    const LONG: bool,
+    Otherwise,
+>(
     size: usize,
-    entry: Entry,
     heap: &mut ThreadHeap,
     stack: StackId,
     otherwise: Otherwise,
@@ -187,19 +204,27 @@ where
         let index = (*slab).free as usize;
         if index == usize::from(NO_SLOT) {
             heap.finder = stack;
-            return take_after_refill::<FAMILY, _>(size, entry, heap, otherwise);
+            return take_after_refill::<FAMILY, _>(size, heap, otherwise);
         }
         let slot = (*slab).slot as usize;
         let start = (*slab).first + index * slot;
         let pattern = Pattern::of_slot((*slab).pattern, start);
         if !POISONED {
-            arm_slot(start, size, slot, pattern);
+            if slot - size > LAST {
+                if !LONG {
+                    return take_long_guard::<FAMILY, _>(size, heap, stack, otherwise);
+                }
+                arm(start + size, start + slot, pattern);
+            }
+            guard::fill_before(start + slot, pattern);
         } else if !is_whole::<LARGEST>(start, slot, pattern) {
-            heap.leave();
-            return otherwise(size, entry);
+            return give_up(size, heap, otherwise);
         }
         let record = (*slab).records.add(index);
-        (*slab).free = Record((*record).load(Relaxed)).next();
+        let next = Record((*record).load(Relaxed)).next();
+        (*slab).free = next;
+        prefetch((*slab).records.wrapping_add(next.into()) as usize);
+        fetch_ahead::<LARGEST, POISONED>((*slab).first + usize::from(next) * slot);
         let base = heap.live_base.load(Relaxed);
         let live = Record::complete(base, Family::from_bits(FAMILY), slot - size, stack);
         (*record).store(live.0, Release);
@@ -207,6 +232,63 @@ where
         heap.leave();
         start as *mut u8
     }
+}
+
+/// [`take_known`] of an unpoisoned slot with a guard of more than [`LAST`] bytes.
+///
+/// # Safety
+/// As [`take`], but the thread is inside.
+#[inline(never)]
+unsafe fn take_long_guard<const FAMILY: u8, Otherwise>(
+    size: usize,
+    heap: &mut ThreadHeap,
+    stack: StackId,
+    otherwise: Otherwise,
+) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    // SAFETY: the caller's promise.
+    unsafe { take_known::<FAMILY, SMALL, false, true, _>(size, heap, stack, otherwise) }
+}
+
+/// Has the processor fetch the slot that is next in its class, which was not
+/// touched since it went into the quarantine.
+#[inline(always)]
+fn fetch_ahead<const LARGEST: usize, const POISONED: bool>(start: usize) {
+    let lines = match LARGEST {
+        _ if !POISONED => 1,
+        SHORTEST => 1,
+        SHORT => 2,
+        _ => 4,
+    };
+    for line in 0..lines {
+        prefetch(start.wrapping_add(line * 64));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch(address: usize) {
+    use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: SSE is part of x86_64; where nothing is mapped, nothing happens.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn prefetch(_address: usize) {}
+
+/// Somebody wrote into the slot: leaves the heap, for the general path to look.
+#[cold]
+#[inline(never)]
+fn give_up<Otherwise>(size: usize, heap: &mut ThreadHeap, otherwise: Otherwise) -> *mut u8
+where
+    Otherwise: FnOnce(usize, Entry) -> *mut u8,
+{
+    let entry = heap.entry();
+    heap.leave();
+    otherwise(size, entry)
 }
 
 /// The current slab is used up: takes a slot of the next one that has room.
@@ -217,13 +299,13 @@ where
 #[inline(never)]
 unsafe fn take_after_refill<const FAMILY: u8, Otherwise>(
     size: usize,
-    entry: Entry,
     heap: &mut ThreadHeap,
     otherwise: Otherwise,
 ) -> *mut u8
 where
     Otherwise: FnOnce(usize, Entry) -> *mut u8,
 {
+    let entry = heap.entry();
     let is_filled = !guard_page::is_due(heap) && refill::refill_from_own(heap, SizeClass::of(size));
     heap.leave();
     if !is_filled {
@@ -254,23 +336,4 @@ unsafe fn is_whole<const LARGEST: usize>(start: usize, slot: usize, pattern: Pat
 unsafe fn is_whole_in_a_call(start: usize, slot: usize, pattern: Pattern) -> bool {
     // SAFETY: the caller's promise.
     unsafe { guard::verify(start, slot, pattern, Tier::Whole) }
-}
-
-/// [`arm`] for what is behind a block of `size` bytes in a slot.
-///
-/// # Safety
-/// As [`arm`]; the slot has at least 8 bytes more than the block.
-#[inline(always)]
-unsafe fn arm_slot(start: usize, size: usize, slot: usize, pattern: Pattern) {
-    let (end, last) = (start + size, start + slot - 8);
-    let second = ((end + 8) & !7).min(last);
-    // SAFETY: three words within the slot, behind the block.
-    unsafe {
-        (end as *mut u64).write_unaligned(pattern.seen_from(end));
-        (second as *mut u64).write(pattern.0);
-        (last as *mut u64).write(pattern.0);
-        if slot - size > 24 {
-            arm(end, start + slot, pattern);
-        }
-    }
 }

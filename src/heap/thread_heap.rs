@@ -47,6 +47,9 @@ pub struct ThreadHeap {
     pub(super) quarantine: Quarantine,
     /// The call under way on a slow path: who finds what it comes upon.
     pub(super) finder: StackId,
+    /// Where the call came from that is inside by a fast path: kept here, not in
+    /// registers, since only the other paths want it.
+    entry: Entry,
     /// The allocation, by number, that is the next to get guard pages.
     pub(super) next_guarded: u64,
     /// Operations until the next slice of the heap is checked.
@@ -167,6 +170,28 @@ impl ThreadHeap {
         compiler_fence(SeqCst);
     }
 
+    /// The owner goes in by a fast path; `entry` is [kept](Self::entry).
+    #[inline(always)]
+    pub(super) fn enter_from(&mut self, entry: Entry) {
+        self.enter();
+        // SAFETY: fields of this heap. Volatile: or the values stay in registers
+        // until they are asked for.
+        unsafe {
+            (&raw mut self.entry.sp).write_volatile(entry.sp);
+            (&raw mut self.entry.fp).write_volatile(entry.fp);
+        }
+    }
+
+    /// Where the call came from that went in last by [`enter_from`](Self::enter_from).
+    #[inline(always)]
+    pub(super) fn entry(&self) -> Entry {
+        // SAFETY: fields of this heap.
+        unsafe {
+            let (sp, fp) = (&raw const self.entry.sp, &raw const self.entry.fp);
+            Entry { sp: sp.read_volatile(), fp: fp.read_volatile() }
+        }
+    }
+
     /// The owner comes out.
     #[inline(always)]
     pub(super) fn leave(&self) {
@@ -198,9 +223,14 @@ impl ThreadHeap {
 
     /// Interns the caller's stack, which [`known_stack`](Self::known_stack) did
     /// not know just now.
+    ///
+    /// # Safety
+    /// As for [`known_stack`](Self::known_stack).
     #[inline(always)]
-    pub(super) fn capture_unknown(&mut self, entry: Entry) -> StackId {
-        self.trace.capture_unknown(entry, settings::depth())
+    pub(super) unsafe fn capture_unknown(&mut self, entry: Entry) -> StackId {
+        // SAFETY: the caller's promise.
+        let known = unsafe { self.trace.known_further(entry) };
+        known.unwrap_or_else(|| self.trace.capture_unknown(entry, settings::depth()))
     }
 
     /// Counts a block of `size` bytes in.

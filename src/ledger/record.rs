@@ -17,6 +17,7 @@
 use crate::guard::GUARD_BYTES;
 use crate::memory::NO_SLOT;
 use crate::units::{Family, StackId};
+use core::hint;
 
 /// Where a slot is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,13 +120,18 @@ impl Record {
     /// The record of this held or live block once it is free, before it is put
     /// on a list; a slot's slack is at least the guard's bytes.
     #[inline(always)]
-    pub const fn freed(self, by: StackId) -> Record {
-        let excess = self.slack().wrapping_sub(GUARD_BYTES);
-        let excess = if excess < EXCESS_MAX { excess } else { EXCESS_MAX };
+    pub fn freed(self, by: StackId) -> Record {
+        // The slack's excess, where a free record has it.
+        let excess = self.0.wrapping_sub((GUARD_BYTES as u64) << SLACK_SHIFT)
+            >> (SLACK_SHIFT - EXCESS_SHIFT)
+            & (Record::MAX_SLACK as u64) << EXCESS_SHIFT;
+        let most = (EXCESS_MAX as u64) << EXCESS_SHIFT;
+        // No branch: in large slots it is as often the one as the other.
+        let excess = hint::select_unpredictable(excess < most, excess, most);
         Record(
             self.0 & !((1 << STACK_SHIFT) - 1)
                 | (by.0 as u64) << FREED_SHIFT
-                | (excess as u64) << EXCESS_SHIFT
+                | excess
                 | State::Free as u64,
         )
     }

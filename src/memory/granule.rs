@@ -3,7 +3,7 @@
 //! ```text
 //!  line 0   first 8 | records 8 | pattern 8 | inverse 4 | rotation 4 | slot 4 |
 //!           slots 4 | owner 8 | head 4 | free 2 | kind 1 | class 1 | held 8
-//!  line 1   remote_next 4 | remote 4 | returned 4 | fresh 4 | links 8 | run 4 | …
+//!  line 1   remote_next 4 | remote 4 | returned 2 | until_noticed 2 | fresh 4 | links 8 | run 4 | …
 //!           size 8 | record 8 | …
 //! ```
 //!
@@ -72,9 +72,9 @@ pub struct Granule {
     pub remote: AtomicU32,
     /// Slots that the owner returned since it last took the list.
     pub returned: u16,
-    /// How many there are in `returned`. All but these, and what is still on
-    /// the list of `free`, is in use.
-    pub returned_count: u16,
+    /// Returns until the owner is to look at the slab: the next one while it is
+    /// on no list, else when all that was handed out will have come home.
+    pub until_noticed: u16,
     /// First slot that was never handed out.
     pub fresh: u32,
     /// Neighbours in the list this slab or free run is on: index + 1, 0 = none.
@@ -140,7 +140,7 @@ impl Granule {
         remote_next: 0,
         remote: AtomicU32::new(0),
         returned: NO_SLOT,
-        returned_count: 0,
+        until_noticed: 0,
         fresh: 0,
         next: 0,
         previous: 0,

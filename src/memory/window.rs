@@ -35,12 +35,15 @@ pub struct Window {
     base: AtomicUsize,
     extent: AtomicUsize,
     table_mapped: AtomicUsize,
+    /// From an address, in bytes of the table, to its granule's.
+    slide: AtomicUsize,
 }
 
 static THE: Window = Window {
     base: AtomicUsize::new(0),
     extent: AtomicUsize::new(0),
     table_mapped: AtomicUsize::new(0),
+    slide: AtomicUsize::new(0),
 };
 
 /// Where the window is, for readers outside the process.
@@ -62,7 +65,7 @@ impl Window {
     /// Bytes from the base that may belong to the heap.
     #[inline(always)]
     pub fn extent() -> usize {
-        THE.extent.load(Relaxed)
+        THE.extent.load(Acquire)
     }
 
     /// Whether `address` is in the part of the window that has granules.
@@ -83,6 +86,15 @@ impl Window {
     #[inline(always)]
     pub fn granule_at(offset: usize) -> *mut Granule {
         (Window::base() - TABLE_BYTES + (offset >> 16) * size_of::<Granule>()) as *mut Granule
+    }
+
+    /// The granule that holds the byte at `address`, below the extent of the
+    /// window, where somebody has grown it.
+    #[inline(always)]
+    pub fn granule_of(address: usize) -> *mut Granule {
+        let slide = THE.slide.load(Relaxed);
+        (address / (GRANULE / size_of::<Granule>()) & !(size_of::<Granule>() - 1))
+            .wrapping_add(slide) as *mut Granule
     }
 
     /// The granule with this index, for who has read the base already.
@@ -143,6 +155,9 @@ impl Window {
             Window::map_table(start + bytes)?;
             match Host::map_at(Window::base() + start, bytes, Access::ReadWrite) {
                 Ok(()) => {
+                    let in_table = Window::base() / GRANULE * size_of::<Granule>();
+                    let table = Window::base() - TABLE_BYTES;
+                    THE.slide.store(table.wrapping_sub(in_table), Relaxed);
                     THE.extent.store(start + bytes, Release);
                     return Ok(((start / GRANULE) as u32, (bytes / GRANULE) as u32));
                 }

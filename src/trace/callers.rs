@@ -12,36 +12,38 @@ const ENTRIES: usize = 256;
 /// Return addresses met lately and the stacks of one frame they stand for.
 #[repr(C)]
 pub struct Callers {
-    entries: [(usize, StackId); ENTRIES],
+    addresses: [usize; ENTRIES],
+    stacks: [StackId; ENTRIES],
 }
 
 impl Callers {
+    #[inline(always)]
     fn place(address: usize) -> usize {
-        address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - ENTRIES.ilog2())
+        ((address as u32).wrapping_mul(0x9e37_79b1) >> (u32::BITS - ENTRIES.ilog2())) as usize
     }
 
     /// The stack of `address` alone, if it is known.
     #[inline(always)]
     pub fn find(&self, address: usize) -> Option<StackId> {
-        let (there, stack) = self.entries[Self::place(address)];
-        (there == address).then_some(stack)
+        let place = Self::place(address);
+        (self.addresses[place] == address).then_some(self.stacks[place])
     }
 
     /// Keeps the stack of `address` alone. A signal handler may look at any
     /// moment: the address is there only while the stack beside it is its own.
     /// (Handlers do not keep anything while this runs; the caller sees to it.)
     pub fn keep(&mut self, address: usize, stack: StackId) {
-        let entry = &mut self.entries[Self::place(address)];
-        entry.0 = 0;
+        let place = Self::place(address);
+        self.addresses[place] = 0;
         compiler_fence(SeqCst);
-        entry.1 = stack;
+        self.stacks[place] = stack;
         compiler_fence(SeqCst);
-        entry.0 = address;
+        self.addresses[place] = address;
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.entries = [(0, StackId::UNKNOWN); ENTRIES];
+        self.addresses = [0; ENTRIES];
     }
 }
 
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_address_is_known_until_all_is_forgotten() {
-        let mut callers = Callers { entries: [(0, StackId::UNKNOWN); ENTRIES] };
+        let mut callers = Callers { addresses: [0; ENTRIES], stacks: [StackId::UNKNOWN; ENTRIES] };
         assert_eq!(callers.find(0x1234), None);
         callers.keep(0x1234, StackId(7));
         assert_eq!(callers.find(0x1234), Some(StackId(7)));

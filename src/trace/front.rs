@@ -28,6 +28,7 @@
 //! lies in the thread's own stack, at or above sp. While somebody looks or
 //! writes, a signal handler may look; it may not write.
 
+use super::front_hash::{Hash, INDEX_BITS, in_order};
 use super::path::Check;
 use super::rule::WORD;
 use super::stack_range::StackRange;
@@ -36,7 +37,6 @@ use crate::units::StackId;
 
 /// Words in the ring of leaves, touched as it fills.
 const RING: usize = 1 << 15;
-const INDEX_BITS: u32 = 12;
 const INDEX: usize = 1 << INDEX_BITS;
 /// How many words are looked at to tell leaves apart, at most.
 const LEVELS: usize = 4;
@@ -74,30 +74,6 @@ pub struct FrontCache {
     /// Where the next leaf goes; 0 before the first.
     head: usize,
     ring: [u64; RING],
-}
-
-/// The hash of a key and of the words looked at so far.
-#[derive(Clone, Copy)]
-struct Hash(u64);
-
-impl Hash {
-    #[inline(always)]
-    fn of(caller: usize, sp: usize) -> Hash {
-        let mixed = (sp as u32).wrapping_mul(0x9e37_79b1) ^ caller as u32;
-        Hash(u64::from(mixed.wrapping_mul(0x85eb_ca6b)) << 32)
-    }
-    #[inline(always)]
-    fn and(self, word: u64) -> Hash {
-        Hash((self.0.rotate_left(29) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93))
-    }
-    #[inline(always)]
-    fn place(self) -> usize {
-        (self.0 >> (64 - INDEX_BITS)) as usize
-    }
-    #[inline(always)]
-    fn tag(self) -> u16 {
-        (self.0 >> (64 - INDEX_BITS - 16)) as u16
-    }
 }
 
 /// What identifies the stack before any word above `sp` is looked at.
@@ -138,9 +114,19 @@ impl Leaf {
         // words asked for are its own.
         unsafe { self.start.add(index).read() }
     }
+    /// One half of a word: each is read for itself.
+    #[inline(always)]
+    fn half(&self, index: usize, upper: bool) -> u32 {
+        // SAFETY: as for `word`; little-endian.
+        unsafe { self.start.add(index).cast::<u32>().add(upper.into()).read() }
+    }
+    #[inline(always)]
+    fn id(&self) -> StackId {
+        StackId(self.half(3, false))
+    }
     #[inline(always)]
     fn groups(&self) -> u32 {
-        (self.word(3) >> 32) as u32
+        self.half(3, true)
     }
     #[inline]
     fn checks(&self) -> &[u64] {
@@ -170,18 +156,19 @@ impl Leaf {
     /// Whether the stack at `sp`, which must be the leaf's, is this one.
     #[inline(always)]
     fn holds(&self, sp: usize, fp: usize) -> bool {
-        let (mut check, mut left) = (self.start.wrapping_add(HEADER), self.groups());
-        let mut all = 0;
-        // There is at least one group (`write`).
-        loop {
-            for in_group in 0..GROUP {
-                all |= Self::differs(check.wrapping_add(in_group), sp);
-            }
+        let group = |all: u64, first: *const u64| {
+            (0..GROUP).fold(all, |all, check| {
+                in_order(all | Self::differs(first.wrapping_add(check), sp))
+            })
+        };
+        // There is at least one group (`write`), and often no more.
+        let mut check = self.start.wrapping_add(HEADER);
+        let mut all = group(0, check);
+        let mut left = self.groups();
+        while left != 1 {
             check = check.wrapping_add(GROUP);
+            all = group(all, check);
             left -= 1;
-            if left == 0 {
-                break;
-            }
         }
         let fp = fp as u64 & self.word(2) ^ self.word(1);
         all << (64 - WORD_BITS) | fp == 0
@@ -224,6 +211,18 @@ impl FrontCache {
         Leaf { start: unsafe { self.ring.as_ptr().add(place.into()) } }
     }
 
+    /// The stack id, if this very stack is in the cache and one look finds it.
+    ///
+    /// # Safety
+    /// `sp` is where a call put its return address.
+    #[inline(always)]
+    pub unsafe fn find_at_once(&self, sp: usize, fp: usize) -> Option<StackId> {
+        // SAFETY: the caller's promise.
+        let caller = unsafe { (sp as *const usize).read_volatile() };
+        let leaf = self.leaf(self.index[Hash::first_place(caller, sp)].leaf, sp)?;
+        leaf.holds(sp, fp).then(|| leaf.id())
+    }
+
     /// The stack id, if this very stack is in the cache. `home` is the stack
     /// that the leaves were made on; `sp` may lie on another.
     ///
@@ -233,13 +232,13 @@ impl FrontCache {
     pub unsafe fn find(&self, sp: usize, fp: usize, home: &StackRange) -> Option<StackId> {
         // SAFETY: the caller's promise.
         let caller = unsafe { (sp as *const usize).read_volatile() };
-        let mut place = self.index[Hash::of(caller, sp).place()].leaf;
+        let mut place = self.index[Hash::first_place(caller, sp)].leaf;
         if self.leaf(place, sp).is_none() {
             // SAFETY: the caller's promise.
             place = unsafe { self.find_further(sp, home)? };
         }
         let leaf = self.leaf_at(place);
-        leaf.holds(sp, fp).then(|| StackId(leaf.word(3) as u32))
+        leaf.holds(sp, fp).then(|| leaf.id())
     }
 
     /// Where the leaf lies that it takes more than one look to find.

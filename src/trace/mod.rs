@@ -4,7 +4,7 @@
 //! - `cfi`, `expression`, `rule`: from `.eh_frame` to a rule of eight bytes
 //! - `object`, `module`, `headerless`: which file lies at an address, remembered after dlclose
 //! - `rule_table`, `depot`, `hash_table`, `tables`: what all threads share
-//! - `stack_range`, `cursor`, `path`, `front`, `thread`, `full_walk`: a thread's walk
+//! - `stack_range`, `cursor`, `path`, `front`, `front_hash`, `thread`, `full_walk`: a thread's walk
 //! - `check`, `sampling`: captures compared with libgcc's unwinder
 //!
 //! Invariant: a stack id names frames that libgcc's unwinder would find too,
@@ -18,6 +18,7 @@ mod cursor;
 mod depot;
 mod expression;
 mod front;
+mod front_hash;
 mod full_walk;
 mod hash_table;
 mod headerless;

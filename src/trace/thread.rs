@@ -1,12 +1,12 @@
 //! A thread's capture: from malloc's entry to a stack id.
 //!
-//! Three roads, in this order: the thread's own stack (only frames that are
-//! new since the last capture are walked), another stack (a signal's, a
-//! fibre's: walked in full each time, nothing remembered), and where neither
-//! can be read or a capture was interrupted by a signal, the caller alone.
+//! Three roads, in this order: the thread's own stack (only frames that are new
+//! since the last capture are walked), another stack (a signal's, a fibre's:
+//! walked in full each time), and where neither can be read or a signal
+//! interrupted a capture, the caller alone.
 //!
-//! Invariant: never allocates, never waits, reads only the stack it was
-//! called on (and the one a signal interrupted).
+//! Invariant: never allocates, never waits, reads only the stack it was called
+//! on (and the one a signal interrupted).
 
 use super::callers::Callers;
 use super::cursor::{Cursor, Outward};
@@ -120,17 +120,25 @@ impl ThreadTrace {
         self.callers.clear();
     }
 
-    /// The stack that called malloc, if it was met before and one look tells,
-    /// for the depth told by [`expect_depth`], not 0. A signal handler may not
-    /// capture with this trace meanwhile: the caller sees to it.
+    /// The stack that called malloc, if one look tells, for the depth told by
+    /// [`expect_depth`], not 0. No signal handler captures with this trace meanwhile.
     ///
     /// # Safety
     /// As for `FrontCache::find`.
     #[inline(always)]
     pub unsafe fn known(&self, entry: Entry) -> Option<StackId> {
-        if CURRENT.load(Acquire) != self.current() {
-            return None;
-        }
+        self.is_current()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.front.find_at_once(entry.sp, entry.fp) }
+    }
+
+    /// The same where it takes more looks, still without a walk.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline(always)]
+    pub unsafe fn known_further(&self, entry: Entry) -> Option<StackId> {
+        self.is_current()?;
         // SAFETY: the caller's promise.
         unsafe { self.front.find(entry.sp, entry.fp, &self.home) }
     }
@@ -138,29 +146,26 @@ impl ThreadTrace {
     /// The same for depth 0.
     ///
     /// # Safety
-    /// As for `FrontCache::find`.
+    /// As above.
     #[inline(always)]
     pub unsafe fn known_caller(&self, entry: Entry) -> Option<StackId> {
-        if CURRENT.load(Acquire) != self.current() {
-            return None;
-        }
+        self.is_current()?;
         // SAFETY: the caller's promise.
-        self.callers.find(unsafe { (entry.sp as *const usize).read_volatile() })
+        unsafe { self.callers.find((entry.sp as *const usize).read_volatile()) }
     }
 
-    /// Depth and generation as in [`CURRENT`].
+    /// `None` unless depth and generation are as in [`CURRENT`].
     #[inline(always)]
-    fn current(&self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.depth)
+    fn is_current(&self) -> Option<()> {
+        let own = u64::from(self.generation) << 32 | u64::from(self.depth);
+        (CURRENT.load(Acquire) == own).then_some(())
     }
 
     /// The stack that called malloc, interned. `depth` is the number of frames
     /// to keep (0: only the caller); it should not vary within a thread.
     pub fn capture(&mut self, entry: Entry, depth: u32) -> StackId {
-        match self.look(entry, depth) {
-            Some(found) => found,
-            None => self.capture_unknown(entry, depth),
-        }
+        let found = self.look(entry, depth);
+        found.unwrap_or_else(|| self.capture_unknown(entry, depth))
     }
 
     /// The stack id, if one look tells; a signal handler may capture meanwhile.
@@ -222,8 +227,8 @@ impl ThreadTrace {
 
     #[inline]
     fn capture_alone(&mut self, entry: Entry, depth: u32) -> StackId {
-        let current = generation() == self.generation && depth == self.depth;
-        if current && depth != 0 && self.home.contains(entry.sp) {
+        let is_current = generation() == self.generation && depth == self.depth;
+        if is_current && depth != 0 && self.home.contains(entry.sp) {
             return self.capture_new(entry, depth);
         }
         self.capture_elsewhere(entry, depth)
@@ -240,9 +245,9 @@ impl ThreadTrace {
             self.forget();
             return id;
         }
+        let Entry { sp, fp } = entry;
         // SAFETY: malloc's return address, on the thread's own stack.
-        let caller = unsafe { (entry.sp as *const usize).read_volatile() };
-        let key = Key { caller, sp: entry.sp, fp: entry.fp };
+        let key = Key { caller: unsafe { (sp as *const usize).read_volatile() }, sp, fp };
         if self.front.is_worth_a_leaf(&key, id)
             && let Some((needs_fp, checks)) = self.path.proof()
         {
