@@ -15,7 +15,7 @@ case $(cc -m32 -print-file-name=crt1.o 2>/dev/null) in
 *) skip "cc -m32 has no C library (gcc-multilib)" ;;
 esac
 [ -d "$(rustc --print sysroot)/lib/rustlib/$triple" ] ||
-    timeout 300 rustup --quiet target add $triple >/dev/null 2>&1 ||
+    timeout 120 rustup --quiet target add $triple >/dev/null 2>&1 ||
     skip "rustc has no $triple (rustup target add $triple)"
 cd embedded/word32
 cargo test --quiet --locked --target $triple --target-dir "$target/word32" --tests

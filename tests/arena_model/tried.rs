@@ -259,7 +259,7 @@ impl<M: Mode> Tried<M> {
                 sum.bytes += leak.bytes;
             });
         }
-        let mut sums = vec![LeakSum::default(); 8];
+        let mut sums = [LeakSum::default(); 8];
         self.arena.walk(|block| sums[site_number(block.site) as usize].add(block.size));
         let reachable: usize =
             sums.iter().zip(&lost).map(|(all, lost)| all.blocks - lost.blocks).sum();
