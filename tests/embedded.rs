@@ -193,14 +193,17 @@ fn calls_are_bounded_and_the_arena_is_used_well() {
     let (board, target) = BOARDS[0];
     let full = firmware(board, target, "owner-guard", "measure", &["-DWINDOW=32"]);
     let bare = firmware(board, target, "bare", "measure", &["-DWINDOW=0"]);
-    eprintln!("owner-guard:\n{full}bare:\n{bare}");
+    let guard = firmware(board, target, "guard", "measure", &["-DWINDOW=32"]);
+    eprintln!("owner-guard:\n{full}bare:\n{bare}guard:\n{guard}");
     for (name, limit) in [
         ("malloc-max", MALLOC_MAX),
         ("holes-malloc", MALLOC_MAX),
         ("free-max", FREE_MAX),
         ("holes-free", FREE_MAX),
     ] {
-        assert!(value(&full, name) <= limit, "{name} {}, at most {limit}", value(&full, name));
+        for uart in [&full, &guard] {
+            assert!(value(uart, name) <= limit, "{name} {}, at most {limit}", value(uart, name));
+        }
     }
     for (uart, name, least) in [
         (&full, "efficiency-mixed", 820),

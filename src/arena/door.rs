@@ -79,6 +79,12 @@ impl<M: Mode> Arena<M> {
     /// Takes the lock for a call from `site` that asks for `requested` bytes.
     #[inline(never)]
     pub(super) fn enter_for<'lock>(self, requested: usize, site: usize) -> &'lock mut Heap<M> {
+        self.enter_for_here(requested, site)
+    }
+
+    /// As `enter_for`, for the caller in a hurry.
+    #[inline(always)]
+    fn enter_for_here<'lock>(self, requested: usize, site: usize) -> &'lock mut Heap<M> {
         let heap = self.enter_here();
         heap.event.site = site;
         heap.event.requested = requested;
@@ -88,6 +94,12 @@ impl<M: Mode> Arena<M> {
     /// Tells the handler if there is something to tell, then gives the lock back.
     #[inline(never)]
     pub(super) fn leave(self) {
+        self.leave_here();
+    }
+
+    /// As `leave`, for the caller in a hurry.
+    #[inline(always)]
+    fn leave_here(self) {
         if self.has_finding() {
             self.tell();
         }
@@ -177,7 +189,22 @@ impl<M: Mode> Arena<M> {
         site: usize,
         requested: usize,
     ) -> Option<Block<M>> {
-        self.enter_for(requested, site);
+        self.enter_claiming_here(pointer, site, requested)
+    }
+
+    /// As `enter_claiming`, for the caller in a hurry.
+    #[inline(always)]
+    fn enter_claiming_here(
+        self,
+        pointer: *mut u8,
+        site: usize,
+        requested: usize,
+    ) -> Option<Block<M>> {
+        if M::SEALS_LINKS {
+            self.enter_for_here(requested, site);
+        } else {
+            self.enter_for(requested, site);
+        }
         loop {
             let block = self.heap().claim(pointer.addr());
             if !self.has_finding() {
@@ -196,6 +223,14 @@ impl<M: Mode> Arena<M> {
     #[inline(never)]
     pub unsafe fn free(self, pointer: *mut u8, site: usize) {
         if pointer.is_null() {
+            return;
+        }
+        // Where the links are sealed, which takes its time, without calls.
+        if M::SEALS_LINKS {
+            if let Some(block) = self.enter_claiming_here(pointer, site, 0) {
+                self.heap().discard_here(block);
+            }
+            self.leave_here();
             return;
         }
         if let Some(block) = self.enter_claiming(pointer, site, 0) {
