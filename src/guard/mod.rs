@@ -11,12 +11,14 @@
 pub mod instruction;
 mod pattern;
 mod poison;
+mod range;
 mod vector;
 mod violation;
 
 pub use pattern::{GUARD_BYTES, Pattern};
 pub use poison::{
     EDGE, LAST, MEDIUM, SHORT, SHORTEST, Tier, fill, fill_before, fill_short, first_difference,
-    first_guard_difference, holds, holds_before, verify, verify_short,
+    holds_before, verify, verify_short,
 };
+pub use range::{first_guard_difference, holds, write};
 pub use violation::{Violation, ViolationKind};

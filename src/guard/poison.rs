@@ -263,53 +263,9 @@ pub unsafe fn first_difference(
     unsafe { count(start, (0..bytes).filter(|&offset| covered(offset)), pattern) }
 }
 
-/// The first byte of `[start + from, start + to)` that differs, and how many do.
-///
-/// # Safety
-/// Those bytes are readable.
-pub unsafe fn first_guard_difference(
-    start: usize,
-    from: usize,
-    to: usize,
-    pattern: Pattern,
-) -> Option<(usize, usize)> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if holds(start + from, start + to, pattern) {
-            return None;
-        }
-        count(start, from..to, pattern)
-    }
-}
-
-/// Whether every byte of `[from, to)` is the pattern's, by words that may overlap.
-///
-/// # Safety
-/// Those bytes are readable.
-#[inline]
-pub unsafe fn holds(from: usize, to: usize, pattern: Pattern) -> bool {
-    if to - from < 8 {
-        // SAFETY: the caller's promise.
-        return (from..to)
-            .all(|at| unsafe { (at as *const u8).read_volatile() } == pattern.byte(at));
-    }
-    let (first, last) = (from, to - 8);
-    // SAFETY: at least 8 bytes, and aligned words between them.
-    unsafe {
-        let mut difference = ((first as *const u64).read_unaligned() ^ pattern.seen_from(first))
-            | ((last as *const u64).read_unaligned() ^ pattern.seen_from(last));
-        let mut at = (from + 7) & !7;
-        while at < last {
-            difference |= (at as *const u64).read() ^ pattern.0;
-            at += 8;
-        }
-        difference == 0
-    }
-}
-
 /// # Safety
 /// The bytes at `start` plus each offset are readable.
-unsafe fn count(
+pub(super) unsafe fn count(
     start: usize,
     offsets: impl Iterator<Item = usize>,
     pattern: Pattern,

@@ -177,21 +177,10 @@ fn needs_guard(heap: &ThreadHeap, slot: usize) -> bool {
 /// Writes the pattern into `[from, to)`.
 ///
 /// # Safety
-/// Those bytes are the caller's slot, and `to` is a multiple of 8.
+/// Those bytes are of a slot or span of the caller's, and not a block's.
 pub(super) unsafe fn arm(from: usize, to: usize, pattern: Pattern) {
-    // SAFETY: every byte lies in `[from, to)`.
-    unsafe {
-        if to - from >= 8 {
-            (from as *mut u64).write_unaligned(pattern.seen_from(from));
-        } else {
-            (from..to).for_each(|at| (at as *mut u8).write(pattern.byte(at)));
-        }
-        let mut at = (from + 7) & !7;
-        while at < to {
-            (at as *mut u64).write(pattern.0);
-            at += 8;
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { guard::write(from, to, pattern) };
 }
 
 /// Opens (or closes) a scope in which blocks of the calling thread are born
