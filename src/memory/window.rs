@@ -93,8 +93,8 @@ impl Window {
     #[inline(always)]
     pub fn granule_of(address: usize) -> *mut Granule {
         let slide = THE.slide.load(Relaxed);
-        (address / (GRANULE / size_of::<Granule>()) & !(size_of::<Granule>() - 1))
-            .wrapping_add(slide) as *mut Granule
+        let in_table = address / (GRANULE / size_of::<Granule>());
+        (in_table & !(size_of::<Granule>() - 1)).wrapping_add(slide) as *mut Granule
     }
 
     /// The granule with this index, for who has read the base already.

@@ -1,9 +1,8 @@
 //! A thread's capture: from malloc's entry to a stack id.
 //!
 //! Three roads, in this order: the thread's own stack (only frames that are new
-//! since the last capture are walked), another stack (a signal's, a fibre's:
-//! walked in full each time), and where neither can be read or a signal
-//! interrupted a capture, the caller alone.
+//! since the last capture are walked), another stack (walked in full each time),
+//! and where neither can be read or a signal interrupted a capture, the caller.
 //!
 //! Invariant: never allocates, never waits, reads only the stack it was called
 //! on (and the one a signal interrupted).
