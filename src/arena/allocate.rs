@@ -35,37 +35,41 @@ impl<M: Mode> Heap<M> {
         0
     }
 
-    /// As `allocate`, at a multiple of `alignment`, a power of two above ALIGNMENT:
-    /// a block with room to move up in, of which what is too much is given back.
-    #[inline(always)]
-    pub(super) fn allocate_aligned(&mut self, alignment: usize) -> usize {
+    /// As `allocate`, with room to move up in to a multiple of `alignment`, a power
+    /// of two above ALIGNMENT.
+    #[inline(never)]
+    pub(super) fn allocate_with_room(&mut self, alignment: usize) -> usize {
         let requested = self.event.requested;
         if requested <= self.largest {
             self.event.requested = requested + alignment + M::SMALLEST;
         }
-        let mut payload = self.allocate();
+        let payload = self.allocate();
         self.event.requested = requested;
-        if payload != 0 {
-            self.enter_region(payload);
-            // SAFETY: a block's payload.
-            let whole = unsafe { Block::<M>::at(payload - M::HEADER) };
-            let (size, below) = (whole.size(), whole.state() & M::PREVIOUS_FREE);
-            let mut aligned = payload;
-            if payload & (alignment - 1) != 0 {
-                aligned = align_up(payload + M::SMALLEST, alignment);
-            }
-            let gap = aligned - payload;
-            payload = aligned;
-            // SAFETY: inside the block, which has room for both parts.
-            let block = unsafe { Block::<M>::at(payload - M::HEADER) };
-            block.set_state(0);
-            whole.set_state(gap << M::SIZE_SHIFT | below);
-            self.trim(block, size - gap);
-            if gap != 0 {
-                self.discard(whole);
-            }
-        }
         payload
+    }
+
+    /// Moves the block at `payload`, which has room for that, up to a multiple of
+    /// `alignment`, and gives back what is too much.
+    #[inline(always)]
+    pub(super) fn align(&mut self, payload: usize, alignment: usize) -> usize {
+        self.enter_region(payload);
+        // SAFETY: a block's payload.
+        let whole = unsafe { Block::<M>::at(payload - M::HEADER) };
+        let (size, below) = (whole.size(), whole.state() & M::PREVIOUS_FREE);
+        let mut aligned = payload;
+        if payload & (alignment - 1) != 0 {
+            aligned = align_up(payload + M::SMALLEST, alignment);
+        }
+        let gap = aligned - payload;
+        // SAFETY: inside the block, which has room for both parts.
+        let block = unsafe { Block::<M>::at(aligned - M::HEADER) };
+        block.set_state(0);
+        whole.set_state(gap << M::SIZE_SHIFT | below);
+        self.trim(block, size - gap);
+        if gap != 0 {
+            self.discard(whole);
+        }
+        aligned
     }
 
     /// Makes the lower part of the `size` bytes at `block` the running request's

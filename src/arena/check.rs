@@ -40,7 +40,8 @@ impl<M: Mode> Arena<M> {
                     cursor.block = heap.first;
                 }
             }
-            let damaged = loop {
+            // The cursor stands above a damaged block, mended or not.
+            loop {
                 let Some((block, flaw)) = heap.next_block(cursor) else {
                     self.leave();
                     return violations;
@@ -53,10 +54,9 @@ impl<M: Mode> Arena<M> {
                     return violations;
                 }
                 if heap.inspect(block, flaw, cursor.block) {
-                    break block;
+                    break;
                 }
-            };
-            cursor.block = heap.above(damaged);
+            }
             violations += 1;
             // The handler may use the heap.
             self.tell();

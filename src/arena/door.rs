@@ -148,23 +148,17 @@ impl<M: Mode> Arena<M> {
         answer
     }
 
-    /// Under the lock: what `attempt` gives, or gives when tried once more.
-    #[inline(always)]
-    fn allocate_by(self, attempt: impl Fn(&mut Heap<M>) -> usize) -> *mut u8 {
-        let mut payload = attempt(self.heap());
-        // Without a payload there is an exhaustion to tell.
-        if payload == 0 && self.tell() == ArenaAnswer::Retry {
-            payload = attempt(self.heap());
-        }
-        self.leave();
-        core::ptr::with_exposed_provenance_mut(payload)
-    }
-
     /// A payload of `size` bytes at a multiple of two words, or null.
     #[inline(never)]
     pub fn allocate_plain(self, size: usize, site: usize) -> *mut u8 {
         self.enter_for(size, site);
-        self.allocate_by(|heap| heap.allocate())
+        let mut payload = self.heap().allocate();
+        // Without a payload there is an exhaustion to tell.
+        if payload == 0 && self.tell() == ArenaAnswer::Retry {
+            payload = self.heap().allocate();
+        }
+        self.leave();
+        core::ptr::with_exposed_provenance_mut(payload)
     }
 
     /// A payload of `size` bytes at a multiple of `alignment`, or null.
@@ -175,7 +169,15 @@ impl<M: Mode> Arena<M> {
             return self.allocate_plain(size, site);
         }
         self.enter_for(size, site);
-        self.allocate_by(|heap| heap.allocate_aligned(alignment))
+        let mut payload = self.heap().allocate_with_room(alignment);
+        if payload == 0 && self.tell() == ArenaAnswer::Retry {
+            payload = self.heap().allocate_with_room(alignment);
+        }
+        if payload != 0 {
+            payload = self.heap().align(payload, alignment);
+        }
+        self.leave();
+        core::ptr::with_exposed_provenance_mut(payload)
     }
 
     /// Takes the lock for a call from `site` that asks for `requested` bytes, and

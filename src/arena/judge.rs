@@ -126,20 +126,20 @@ impl<M: Mode> Heap<M> {
     /// `into` may be written to.
     #[inline(never)]
     pub(super) unsafe fn describe(&self, block: Block<M>, into: *mut ArenaBlock) {
+        // In steps of 256, 24 bits of them; the low bits are tasks.
+        let now = self.birth() | 0xff;
         let birth = block.birth();
-        // In steps of 256, 24 bits of them.
-        let mut age = ((self.birth() >> 8).wrapping_sub(birth >> 8) as u32) << 8;
+        let mut age = now.wrapping_sub(birth) as u32 & !0xff;
         if self.config.clock.is_none() {
             age >>= 8;
         }
-        let known = ArenaBlock {
-            address: block.payload(),
-            size: block.requested(),
-            site: block.site(),
-            age,
-            task: (birth & 0xff) as u32,
-        };
-        // SAFETY: the caller's promise.
-        unsafe { into.write(known) };
+        // SAFETY: the caller's promise; all fields are written.
+        unsafe {
+            (*into).age = age;
+            (*into).task = (birth & 0xff) as u32;
+            (*into).address = block.payload();
+            (*into).site = block.site();
+            (*into).size = block.requested();
+        }
     }
 }

@@ -118,6 +118,7 @@ struct Scan {
     /// Blocks whose words wait to be read; when it is full, PENDING alone tells.
     waiting: [MaybeUninit<usize>; 16],
     depth: usize,
+    /// A block that found no room there, 0 = none.
     overflowed: usize,
     /// What the next words give to the blocks they point to.
     colour: usize,
@@ -313,7 +314,7 @@ impl<M: Mode> Heap<M> {
                 slot.write(block.address());
                 scan.depth += 1;
             } else {
-                scan.overflowed = 1;
+                scan.overflowed = block.address();
             }
         }
     }

@@ -62,31 +62,31 @@ pub(super) struct Since {
 /// A table under way.
 struct Summary {
     table: *mut ArenaSiteTotal,
-    rows: usize,
-    used: usize,
+    /// The first row that is not used yet, and how many there are.
+    unused: *mut ArenaSiteTotal,
+    left: usize,
 }
 
 /// Adds a block to the row of its site.
 unsafe extern "C" fn add_up(context: *mut c_void, block: *const ArenaBlock) {
     // SAFETY: the summary and the block of a walk by `summarize`; the rows up to
-    // `used`, which is at most `rows`, are the caller's.
+    // `unused`, and `left` more, are the caller's.
     unsafe {
         let (summary, block) = (&mut *context.cast::<Summary>(), &*block);
         let mut row = summary.table;
-        let mut left = summary.used;
-        while left != 0 && (*row).site != block.site {
+        while row != summary.unused && (*row).site != block.site {
             row = row.add(1);
-            left -= 1;
         }
-        if left == 0 {
-            if summary.rows == 0 {
-                return;
-            }
-            if summary.used == summary.rows {
+        if row == summary.unused {
+            if summary.left == 0 {
+                if row == summary.table {
+                    return;
+                }
                 row = row.sub(1);
                 (*row).site = 0;
             } else {
-                summary.used += 1;
+                summary.left -= 1;
+                summary.unused = row.add(1);
                 (*row).site = block.site;
                 (*row).blocks = 0;
                 (*row).bytes = 0;
@@ -146,7 +146,8 @@ impl<M: Mode> Arena<M> {
             unsafe {
                 heap.describe(block, known.as_mut_ptr());
                 if let Some(since) = since {
-                    let after = ((block.birth() >> 8) as u32).wrapping_sub(since.mark) << 8;
+                    // The task, in the lowest bits, changes no sign.
+                    let after = (block.birth() as u32).wrapping_sub(since.mark << 8);
                     if (after as i32) < 0 || known.assume_init_ref().age < since.least_age {
                         continue;
                     }
@@ -171,10 +172,10 @@ impl<M: Mode> Arena<M> {
     /// `table` has `rows` rows.
     #[inline(always)]
     pub(super) unsafe fn summarize(self, table: *mut ArenaSiteTotal, rows: usize) -> usize {
-        let mut summary = Summary { table, rows, used: 0 };
+        let mut summary = Summary { table, unused: table, left: rows };
         // SAFETY: the summary outlives the walk.
         unsafe { self.each_since(add_up, (&raw mut summary).cast(), None) };
-        summary.used
+        rows - summary.left
     }
 
     /// The heap in numbers; walks it once for the live bytes.
@@ -194,7 +195,9 @@ impl<M: Mode> Arena<M> {
     #[inline(never)]
     pub unsafe fn write_statistics(self, into: *mut ArenaStatistics) {
         let heap = self.enter();
-        let (mut total, mut largest_free, mut live_bytes, mut live_blocks) = (0, 0, 0, 0);
+        let (mut total, mut live_bytes, mut live_blocks) = (0, 0, 0);
+        // Of any free block, a request is left when this is taken off.
+        let mut largest_free = M::HEADER + M::TAIL;
         let mut cursor = ArenaCursor::default();
         while let Some((block, _)) = heap.next_block(&mut cursor) {
             let size = cursor.block - block.address();
@@ -212,7 +215,7 @@ impl<M: Mode> Arena<M> {
                 total_bytes: total,
                 free_bytes: total - heap.used_bytes,
                 least_free_bytes: total - heap.most_used,
-                largest_free: largest_free.saturating_sub(M::HEADER + M::TAIL),
+                largest_free: largest_free - (M::HEADER + M::TAIL),
                 live_bytes,
                 overhead_bytes: heap.used_bytes - live_bytes,
                 live_blocks,

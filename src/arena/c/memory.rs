@@ -7,6 +7,13 @@ use core::ptr;
 
 use super::{arena, heapwarden_arena_t};
 
+/// Holds every product of two sizes. (A saturating one is a slower test.)
+#[cfg(target_pointer_width = "32")]
+type Wide = u64;
+/// Holds every product of two sizes. (A saturating one is a slower test.)
+#[cfg(not(target_pointer_width = "32"))]
+type Wide = u128;
+
 /// `size` bytes for the call site `site`, or null. A size of 0 gives a unique
 /// pointer that can be freed. Constant time.
 ///
@@ -33,15 +40,18 @@ pub unsafe extern "C" fn heapwarden_arena_calloc_at(
     size: usize,
     site: *const c_void,
 ) -> *mut c_void {
-    let bytes = count.saturating_mul(size);
+    let product = count as Wide * size as Wide;
+    let mut bytes = product as usize;
+    if product >> usize::BITS != 0 {
+        bytes = usize::MAX;
+    }
     let pointer = arena(heap).allocate_plain(bytes, site.addr());
     if !pointer.is_null() {
         // Volatile, or the compiler makes it a call of memset.
-        let mut at = 0;
-        while at < bytes {
-            // SAFETY: `bytes` bytes were just allocated.
-            unsafe { pointer.add(at).write_volatile(0) };
-            at += 1;
+        while bytes != 0 {
+            bytes -= 1;
+            // SAFETY: so many bytes were just allocated, and more.
+            unsafe { pointer.add(bytes).write_volatile(0) };
         }
     }
     pointer.cast()
