@@ -602,7 +602,9 @@ typedef struct heapwarden_arena_config_t {
  * Where a walk goes on; all zeros = at the beginning.
  */
 typedef struct heapwarden_arena_cursor_t {
-  uintptr_t region;
+  /**
+   * The block that comes next, or the end of the region just left.
+   */
   uintptr_t block;
 } heapwarden_arena_cursor_t;
 

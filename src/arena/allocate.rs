@@ -63,8 +63,10 @@ impl<M: Mode> Heap<M> {
         let gap = aligned - payload;
         // SAFETY: inside the block, which has room for both parts.
         let block = unsafe { Block::<M>::at(aligned - M::HEADER) };
-        block.set_state(0);
-        whole.set_state(gap << M::SIZE_SHIFT | below);
+        // They are one when the gap is 0.
+        let state = gap << M::SIZE_SHIFT;
+        block.set_state(state);
+        whole.set_state(state | below);
         self.trim(block, size - gap);
         if gap != 0 {
             self.discard(whole);

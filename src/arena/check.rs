@@ -13,7 +13,7 @@ use super::event::ArenaViolation;
 use super::heap::Heap;
 use super::layout::*;
 use super::pattern;
-use super::region::{ArenaCursor, Region};
+use super::region::ArenaCursor;
 
 impl<M: Mode> Arena<M> {
     /// Checks the whole heap and tells every violation; returns their number.
@@ -93,7 +93,7 @@ impl<M: Mode> Heap<M> {
         if below < self.first {
             below = block.address();
         }
-        ArenaCursor { region: Region::with_first::<M>(self.first), block: below }
+        ArenaCursor { block: below }
     }
 
     /// Notices and mends the damage at one block of the region entered last, up to

@@ -235,7 +235,7 @@ impl<M: Mode> Arena<M> {
                     (*leak).blocks = 0;
                     (*leak).bytes = 0;
                     heap.describe(block, &raw mut (*leak).first);
-                    let mut rest = ArenaCursor { region: cursor.region, block: block.address() };
+                    let mut rest = ArenaCursor { block: block.address() };
                     while let Some(other) = heap.next_live(&mut rest) {
                         let others = other.state() & (COLOUR_MASK | PENDING);
                         if others == marks && other.site() == block.site() {
@@ -280,7 +280,7 @@ impl<M: Mode> Heap<M> {
                     Block::<M>::at(scan.waiting.get_unchecked(scan.depth).assume_init())
                 })
             } else {
-                if cursor.region == 0 {
+                if cursor.block == 0 {
                     if scan.overflowed == 0 {
                         return;
                     }
@@ -344,11 +344,10 @@ impl<M: Mode> Heap<M> {
             }
         };
         // Of a block of no bytes, its address.
-        let mut size = block.requested();
-        if size == 0 {
-            size = 1;
+        let offset = address.wrapping_sub(block.payload());
+        if block.is_free() || (offset != 0 && offset >= block.requested()) {
+            return None;
         }
-        let is_inside = address.wrapping_sub(block.payload()) < size;
-        if !block.is_free() && is_inside { Some(block) } else { None }
+        Some(block)
     }
 }

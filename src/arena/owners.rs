@@ -55,8 +55,17 @@ pub type ArenaVisitor = unsafe extern "C" fn(context: *mut c_void, block: *const
 
 /// Which live blocks are visited.
 pub(super) struct Since {
-    pub mark: u32,
+    /// The least stamp word, see `Block::birth`.
+    pub birth: u32,
     pub least_age: u32,
+}
+
+impl Since {
+    /// Since `mark`, at least so old.
+    #[inline]
+    pub fn mark(mark: u32, least_age: u32) -> Self {
+        Since { birth: mark << 8, least_age }
+    }
 }
 
 /// A table under way.
@@ -122,7 +131,7 @@ impl<M: Mode> Arena<M> {
     /// Calls `visit` for every live block allocated since `mark` and at least
     /// `least_age` old (milliseconds; without a clock, allocations).
     pub fn live_since<F: FnMut(&ArenaBlock)>(self, mark: u32, least_age: u32, mut visit: F) {
-        let since = Since { mark, least_age };
+        let since = Since::mark(mark, least_age);
         // SAFETY: the closure outlives the walk.
         unsafe { self.each_since(call::<F>, (&raw mut visit).cast(), Some(&since)) };
     }
@@ -147,7 +156,7 @@ impl<M: Mode> Arena<M> {
                 heap.describe(block, known.as_mut_ptr());
                 if let Some(since) = since {
                     // The task, in the lowest bits, changes no sign.
-                    let after = (block.birth() as u32).wrapping_sub(since.mark << 8);
+                    let after = (block.birth() as u32).wrapping_sub(since.birth);
                     if (after as i32) < 0 || known.assume_init_ref().age < since.least_age {
                         continue;
                     }

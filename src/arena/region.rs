@@ -44,12 +44,6 @@ impl Region {
         unsafe { load(self.0 + WORD) }
     }
 
-    /// The descriptor's address of the region whose first block lies at `first`.
-    #[inline]
-    pub fn with_first<M: Mode>(first: usize) -> usize {
-        first - 2 * WORD - M::PHASE
-    }
-
     /// Where the first block lies.
     #[inline]
     pub fn first<M: Mode>(self) -> usize {
@@ -61,7 +55,7 @@ impl Region {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArenaCursor {
-    pub(super) region: usize,
+    /// The block that comes next, or the end of the region just left.
     pub(super) block: usize,
 }
 
@@ -195,13 +189,14 @@ impl<M: Mode> Heap<M> {
     pub(super) fn next_block(&mut self, cursor: &mut ArenaCursor) -> Option<(Block<M>, usize)> {
         if !self.enter_region_of(cursor.block) {
             // At the beginning, or at a region's end.
-            let region = if cursor.region == 0 {
+            let below = self.enter_region(cursor.block.wrapping_sub(WORD));
+            let region = if below == 0 {
                 self.regions
             } else {
-                // SAFETY: descriptors are never moved; the cursor came from here.
-                unsafe { load(cursor.region) }
+                // SAFETY: a descriptor.
+                unsafe { load(below) }
             };
-            *cursor = ArenaCursor { region, block: 0 };
+            cursor.block = 0;
             // SAFETY: a descriptor, or none.
             self.enter(unsafe { Region::at(region) }?);
             cursor.block = self.first;

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn heapwarden_arena_live_since(
     context: *mut c_void,
 ) {
     // SAFETY: the caller gave the function together with its context.
-    unsafe { arena(heap).each_since(visit, context, Some(&Since { mark, least_age })) };
+    unsafe { arena(heap).each_since(visit, context, Some(&Since::mark(mark, least_age))) };
 }
 
 /// Looks for blocks that no pointer in `roots` leads to, without any memory of

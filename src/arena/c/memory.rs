@@ -7,10 +7,10 @@ use core::ptr;
 
 use super::{arena, heapwarden_arena_t};
 
-/// Holds every product of two sizes. (A saturating one is a slower test.)
+/// Holds every product of two sizes.
 #[cfg(target_pointer_width = "32")]
 type Wide = u64;
-/// Holds every product of two sizes. (A saturating one is a slower test.)
+/// Holds every product of two sizes.
 #[cfg(not(target_pointer_width = "32"))]
 type Wide = u128;
 
@@ -40,11 +40,8 @@ pub unsafe extern "C" fn heapwarden_arena_calloc_at(
     size: usize,
     site: *const c_void,
 ) -> *mut c_void {
-    let product = count as Wide * size as Wide;
-    let mut bytes = product as usize;
-    if product >> usize::BITS != 0 {
-        bytes = usize::MAX;
-    }
+    // saturating_mul, in a form with one test less.
+    let mut bytes = (count as Wide * size as Wide).min(usize::MAX as Wide) as usize;
     let pointer = arena(heap).allocate_plain(bytes, site.addr());
     if !pointer.is_null() {
         // Volatile, or the compiler makes it a call of memset.
