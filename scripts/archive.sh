@@ -6,7 +6,15 @@
 set -eu
 cd "$1"
 raw=libheapwarden.a
-[ -f heapwarden.o ] && [ heapwarden.o -nt libheapwarden.so ] && exit 0
+archive() {
+    rm -f "$raw"
+    ar rcs "$raw" heapwarden.o
+}
+if [ -f heapwarden.o ] && [ heapwarden.o -nt libheapwarden.so ]; then
+    # Cargo puts its own archive in place again even where nothing was built.
+    [ "$(ar t "$raw")" = heapwarden.o ] || archive
+    exit 0
+fi
 nm -D --defined-only --format=posix libheapwarden.so | cut -d' ' -f1 | sed 's/@.*//' >heapwarden.exports
 grep '^_Z' heapwarden.exports >heapwarden.weak
 cp "$raw" heapwarden.raw.a
@@ -15,7 +23,6 @@ cp "$raw" heapwarden.raw.a
 ld -r --force-group-allocation --whole-archive heapwarden.raw.a -o heapwarden.o
 objcopy --strip-debug --remove-section .llvmbc --remove-section .llvmcmd heapwarden.o
 objcopy --keep-global-symbols=heapwarden.exports --weaken-symbols=heapwarden.weak heapwarden.o
-rm -f "$raw"
-ar rcs "$raw" heapwarden.o
+archive
 rm -f heapwarden.raw.a
 touch heapwarden.o
