@@ -10,6 +10,7 @@ use built::built;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -121,6 +122,30 @@ fn the_debian_package_installs_finds_a_leak_and_goes_without_a_trace() {
     dpkg(&["--purge", "heapwarden"]);
     assert!(!Path::new(&tool).exists());
     assert!(!Path::new(&system).join("usr/include").exists(), "empty directories go too");
+}
+
+/// Cargo puts its own archive in place at each build, also where nothing was to
+/// be built: a second `make` had left that one.
+#[test]
+fn an_archive_that_cargo_has_put_back_becomes_ours_again() {
+    let scratch = Scratch::new("archive");
+    for (name, age) in [("libheapwarden.so", 20), ("libheapwarden.a", 20), ("heapwarden.o", 0)] {
+        fs::copy(build_folder().join(name), scratch.path(name)).unwrap();
+        // As after their making: the script compares times.
+        let file = fs::File::options().write(true).open(scratch.path(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+    let members = || succeed(Command::new("ar").arg("t").arg(scratch.path("libheapwarden.a")));
+    for added in [false, true] {
+        if added {
+            fs::write(scratch.path("other.o"), "").unwrap();
+            let archive = scratch.path("libheapwarden.a");
+            succeed(Command::new("ar").args(["q", &archive, &scratch.path("other.o")]));
+            assert_eq!(members().lines().count(), 2);
+        }
+        succeed(Command::new("sh").arg(root().join("scripts/archive.sh")).arg(&scratch.0));
+        assert_eq!(members().trim(), "heapwarden.o", "{added}");
+    }
 }
 
 #[test]
